@@ -1,0 +1,1 @@
+"""minilwa: the paper "Learning with Adversary" as code that can be read beside it."""

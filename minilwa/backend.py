@@ -1,0 +1,80 @@
+"""The only file that names CuPy: which namespace an array belongs to, moves between devices, random streams.
+
+Nothing else asks where an array lives: code takes the namespace ``xp`` of its arguments and goes on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minilwa.errors import InputError
+
+Array = Any  # a numpy.ndarray or a cupy.ndarray; neither library's stubs know the other
+
+DEVICES = {"cpu": "numpy", "gpu": "cupy"}  # device -> the module whose arrays live there
+DTYPES = ("float32", "float64")
+
+
+def namespace(*arrays: Array) -> ModuleType:
+    """The module (numpy or cupy) that all of ``arrays`` belong to; Python numbers belong to any.
+
+    Raises InputError when host and device arrays are mixed, or when an argument is no array at all.
+    """
+    found = {type(a).__module__.partition(".")[0] for a in arrays if not isinstance(a, (bool, int, float, np.generic))}
+    if unknown := found - set(DEVICES.values()):
+        kinds = sorted({type(a).__name__ for a in arrays if type(a).__module__.partition(".")[0] in unknown})
+        raise InputError("array", " and ".join(kinds), "a NumPy or CuPy array", "Make one with minilwa.asarray(...).")
+    if len(found) > 1:
+        raise InputError(
+            "arrays",
+            "NumPy and CuPy arrays in one operation",
+            "all on one device",
+            'Move them with minilwa.asarray(x, device="gpu") or back with minilwa.to_numpy(x).',
+        )
+    return sys.modules[found.pop()] if found else np
+
+
+def device_namespace(device: str) -> ModuleType:
+    """The array module of ``device`` ("cpu" or "gpu"), tried out: InputError, in one sentence, if it cannot be used."""
+    if device not in DEVICES:
+        raise InputError("device", repr(device), '"cpu" or "gpu"')
+    if device == "cpu":
+        return np
+    try:
+        xp = importlib.import_module("cupy")
+        xp.arange(2).sum().item()  # allocates, compiles a kernel and runs it: nothing less shows that the GPU works
+    except Exception as error:  # missing package, driver, memory or compiler: each raises an error of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = 'Install CuPy with pip install "minilwa[cuda12]" (or [cuda13]), or use device="cpu".'
+        raise InputError("device", f'"gpu" ({reason})', "a working CUDA device and CuPy", hint) from None
+    return xp
+
+
+def asarray(data: Any, dtype: str = "float32", device: str = "cpu") -> Array:
+    """``data`` as a float array of ``dtype`` ("float32" or "float64") on ``device`` ("cpu" or "gpu")."""
+    if dtype not in DTYPES:
+        raise InputError("dtype", repr(dtype), '"float32" or "float64"')
+    xp = device_namespace(device)
+    host = to_numpy(data) if device == "cpu" else data
+    return xp.asarray(host, dtype=dtype)
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """``array`` on the host: a CuPy array is copied, a NumPy array is returned as it is."""
+    return array.get() if type(array).__module__.partition(".")[0] == DEVICES["gpu"] else np.asarray(array)
+
+
+def like(data: Any, array: Array) -> Array:
+    """``data`` (host numbers) on the device of ``array``, its own dtype kept: indices, labels, masks."""
+    return namespace(array).asarray(data)
+
+
+def uniform(rng: np.random.Generator, array: Array) -> Array:
+    """Uniform numbers in [0, 1), one for each element of ``array``, drawn on its device from a seed out of ``rng``."""
+    stream = namespace(array).random.default_rng(int(rng.integers(2**63)))
+    return stream.random(array.shape, dtype=np.float32)

@@ -1,0 +1,99 @@
+"""The paper's perturbations of a labelled batch: Adv_Loss, Adv_Loss_Sign and Adv_Alpha.
+
+A direction is a function ``(network, x, y) -> (N, *shape)``, of norm 1 (or 0 where the formula gives none) in the norm
+that it was made for; `perturbation` sets its length in whatever norm measures the radius. Gradients are taken in
+evaluation mode.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from minilwa.algorithms import Perturb, perturbations_by_class
+from minilwa.backend import Array, namespace
+from minilwa.errors import InputError
+from minilwa.networks import Network
+from minilwa.norms import Norm, exponent, length, rescale
+from minilwa.propositions import likelihood_direction, proposition_2_2, select, softmax_of_others
+from minilwa.tape import vjp
+
+FORMS = ("stable", "printed")
+Direction = Perturb  # (network, x, y) -> (N, *shape)
+
+
+def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str = "stable") -> Array:
+    """Section 3.1.1: the steepest descent of alpha_y, which is the steepest ascent of the loss.
+
+    "printed" takes T_y itself; "stable" pulls the cotangent onehot(y) - pi back through the logits, which is T_y over
+    alpha_y (1 - alpha_y) and loses nothing when alpha_y is nearly 1.
+    """
+    if form == "printed":
+        alpha, pullback = vjp(network, x)
+        cotangent = _onehot(y, alpha)
+    else:
+        z, pullback = vjp(network.logits, x)
+        cotangent = _onehot(y, z) - softmax_of_others(z, y)[0]
+    return likelihood_direction(pullback(cotangent)[0], norm)
+
+
+def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str = "stable") -> Array:
+    """Section 3.1.2: the direction of Algorithm 1, r*_(I).
+
+    A sample that the network already gets wrong is pushed on, away from its label: along T_J - T_y, where J is the
+    class that it is taken for. That is minus the direction that Algorithm 1 gives for class y, in both forms.
+    """
+    predicted, candidates = perturbations_by_class(network, x, norm, form)
+    nearest, _ = proposition_2_2(candidates)
+    xp = namespace(x)
+    right = predicted == y
+    direction = select(candidates, xp.where(right, nearest, y)).direction
+    return direction * xp.where(right, 1, -1).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+
+
+DIRECTIONS: dict[str, Callable[..., Array]] = {
+    "adv_loss": adv_loss,
+    "adv_loss_sign": partial(adv_loss, norm="linf"),
+    "adv_alpha": adv_alpha,
+}
+
+
+def direction(name: str, form: str = "stable", norm: Norm | None = None) -> Direction:
+    """One of `DIRECTIONS` by name, in a form; ``norm`` replaces the one that it is usually taken in."""
+    if name not in DIRECTIONS:
+        raise InputError("direction", repr(name), f"one of {', '.join(DIRECTIONS)}")
+    if form not in FORMS:
+        raise InputError("form", repr(form), f"one of {', '.join(FORMS)}")
+    return partial(DIRECTIONS[name], form=form, **({} if norm is None else {"norm": exponent(norm)}))
+
+
+def perturbation(
+    along: Direction,
+    radius: float,
+    norm: Norm = "l2",
+    relative: bool = False,
+) -> Direction:
+    """``along`` with its length set: r = c d / ||d||, where 0 / ||0|| is 0.
+
+    ``radius`` c >= 0 is measured in ``norm``, in units of the input (pixels are in [0, 1]); with ``relative`` it is a
+    multiple of ||x||, sample by sample.
+    """
+    if not (math.isfinite(radius) and radius >= 0):
+        raise InputError("radius", radius, "a finite number >= 0")
+
+    def perturb(network: Network, x: Array, y: Array) -> Array:
+        c = radius * length(x.reshape(len(x), -1), norm) if relative else radius
+        return rescale(along(network, x, y), c, norm)
+
+    return perturb
+
+
+def no_perturbation(network: Network, x: Array, y: Array) -> Array:
+    """r = 0: ordinary training."""
+    return namespace(x).zeros_like(x)
+
+
+def _onehot(y: Array, like: Array) -> Array:
+    xp = namespace(y, like)
+    return (y[:, None] == xp.arange(like.shape[-1])).astype(like.dtype)

@@ -1,0 +1,14 @@
+"""What a user sees when something is wrong: the argument, what was got, what is expected, and a hint."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Bad input, in one sentence: ``argument: got GOT, expected EXPECTED. HINT``.
+
+    Raised once, at the boundary. The command line prints it without a traceback and exits with status 2.
+    """
+
+    def __init__(self, argument: str, got: object, expected: str, hint: str = "") -> None:
+        super().__init__(f"{argument}: got {got}, expected {expected}.{' ' + hint if hint else ''}")
+        self.argument = argument

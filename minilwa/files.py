@@ -1,0 +1,70 @@
+"""Whole files or none: what is written appears under its name only once it is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilwa.errors import InputError
+
+
+@contextmanager
+def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to; it takes the name ``path`` if the block ends without an error."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as error:
+        raise InputError("output", f"{path} ({error.strerror})", "a path that can be written") from None
+    os.close(handle)
+    try:
+        yield Path(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private; these are ordinary ones
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file, whole."""
+    with complete_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a JSON file, whole; NaN and infinities are refused, since JSON has none."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_npz(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: Any) -> None:
+    """Write ``arrays`` and a JSON ``header`` in one .npz, without pickle."""
+    with complete_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+
+
+def read_npz(argument: str, path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray]]:
+    """The header (None if there is none) and the arrays of an .npz; InputError if it is damaged or needs pickle."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = arrays.pop("header", None)
+        return None if header is None else json.loads(str(header)), arrays
+    except FileNotFoundError:
+        raise InputError(argument, f"{path}, which does not exist", "an .npz file") from None
+    except Exception as error:  # zipfile, zlib, struct, numpy: a damaged archive can fail in any of them
+        hint = "Pickled (object) arrays are never loaded." if "pickle" in str(error).lower() else ""
+        raise InputError(argument, f"{path} ({error})", "a complete .npz file of plain arrays", hint) from None

@@ -1,0 +1,179 @@
+"""A network: layers and their parameters, frozen together; the paper's networks; saving and loading."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from minilwa import layers as catalogue
+from minilwa.backend import asarray, to_numpy
+from minilwa.errors import InputError
+from minilwa.files import read_npz, write_npz
+from minilwa.layers import Layer, Shape, chain, conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
+from minilwa.tree import Tree, leaves, tree_map
+
+FORMAT = "minilwa network 1"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers with their parameters; called on a batch ``(N, *input_shape)`` it returns the last layer's output.
+
+    A classifier ends with softmax, so ``network(x)`` is the paper's g(x) = alpha ``(N, K)``, and
+    ``network.logits(x)`` the z beneath it.
+    """
+
+    layers: tuple[Layer, ...]
+    parameters: tuple[Tree, ...]
+    shapes: tuple[Shape, ...]  # what each layer takes: the shape of one sample
+
+    def __call__(self, x: Any) -> Any:
+        """The output for ``x``, in evaluation mode."""
+        return self.apply(self.parameters, x)
+
+    def apply(self, parameters: Tree, x: Any, rng: np.random.Generator | None = None) -> Any:
+        """The output as a function of the parameters too; with ``rng`` in training mode (dropout on)."""
+        return chain(*self.layers).apply(parameters, x, rng)
+
+    def logits(self, x: Any, parameters: Tree | None = None, rng: np.random.Generator | None = None) -> Any:
+        """z ``(N, K)``, what the closing softmax is applied to."""
+        if not self.layers or self.layers[-1].name != "softmax":
+            raise InputError("network", "one that does not end with softmax", "a classifier")
+        parameters = self.parameters if parameters is None else parameters
+        return chain(*self.layers[:-1]).apply(parameters[:-1], x, rng)
+
+    def with_parameters(self, parameters: Tree) -> Network:
+        """The same layers with other parameters."""
+        return replace(self, parameters=parameters)
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one sample."""
+        return self.shapes[0]
+
+    @property
+    def dtype(self) -> str:
+        """float32 or float64, that of the parameters."""
+        return str(leaves(self.parameters)[0].dtype)
+
+
+def create(
+    layers: tuple[Layer, ...], input_shape: Shape, seed: int = 0, dtype: str = "float32", device: str = "cpu"
+) -> Network:
+    """A network with fresh parameters; the same seed gives the same ones on every device and, rounded, dtype."""
+    rng = np.random.default_rng(seed)
+    shapes, parameters, shape = [], [], tuple(input_shape)
+    for layer in layers:
+        shapes.append(shape)
+        part, shape = layer.init(rng, shape)
+        parameters.append(tree_map(lambda a: asarray(a, dtype, device), part))
+    return Network(tuple(layers), tuple(parameters), tuple(shapes))
+
+
+def mlp(
+    *sizes: int,
+    input_shape: Shape | None = None,
+    rate: float = 0.0,
+    scale: float | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> Network:
+    """Dense ReLU network, ``mlp(784, 1000, 1000, 10)``: inputs, hidden widths, classes.
+
+    ``input_shape`` is the shape of one sample (``(784,)`` unless given; ``(1, 28, 28)`` for images); ``rate`` > 0 puts
+    dropout after every hidden layer; ``scale`` draws initial weights uniformly from [-scale, scale].
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise InputError("sizes", sizes, "inputs, hidden widths if any, and classes, all >= 1")
+    input_shape = sizes[:1] if input_shape is None else tuple(input_shape)
+    if math.prod(input_shape) != sizes[0]:
+        raise InputError("input_shape", input_shape, f"a shape of {sizes[0]} numbers")
+    stack: list[Layer] = [flatten()]
+    for width in sizes[1:-1]:
+        stack += [dense(width, scale), relu()] + ([dropout(rate)] if rate else [])
+    return create((*stack, dense(sizes[-1], scale), softmax()), input_shape, seed, dtype, device)
+
+
+def lenet(
+    input_shape: Shape = (1, 28, 28),
+    classes: int = 10,
+    rate: float = 0.0,
+    scale: float | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> Network:
+    """LeNet as the paper's authors had it: two tanh convolutions of 20 and 50 filters 5x5, pooled, and 500 tanh units.
+
+    ``rate`` > 0 puts dropout before the last dense layer.
+    """
+    stack = [conv(20, 5, scale=scale), tanh(), max_pool(2), conv(50, 5, scale=scale), tanh(), max_pool(2)]
+    stack += [flatten(), dense(500, scale), tanh()] + ([dropout(rate)] if rate else [])
+    return create((*stack, dense(classes, scale), softmax()), input_shape, seed, dtype, device)
+
+
+def cifar_net(
+    input_shape: Shape = (3, 32, 32),
+    classes: int = 10,
+    rate: float = 0.0,
+    scale: float | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    device: str = "cpu",
+) -> Network:
+    """A convolutional ReLU network for CIFAR-10: 64 and 128 filters 5x5, each pooled 3x3 at stride 2, 512 units."""
+    stack = [conv(64, 5, padding=2, scale=scale), relu(), max_pool(3, 2)]
+    stack += [conv(128, 5, padding=2, scale=scale), relu(), max_pool(3, 2)]
+    stack += [flatten(), dense(512, scale), relu()] + ([dropout(rate)] if rate else [])
+    return create((*stack, dense(classes, scale), softmax()), input_shape, seed, dtype, device)
+
+
+def split(network: Network, at: int) -> tuple[Network, Network]:
+    """The representation (the first ``at`` layers) and the classifier (the rest) as networks, as in Algorithm 3."""
+    if not 0 < at < len(network.layers):
+        raise InputError("at", at, f"a number of layers from 1 to {len(network.layers) - 1}")
+    return (
+        Network(network.layers[:at], network.parameters[:at], network.shapes[:at]),
+        Network(network.layers[at:], network.parameters[at:], network.shapes[at:]),
+    )
+
+
+def join(representation: Network, classifier: Network) -> Network:
+    """The inverse of `split`."""
+    return Network(
+        representation.layers + classifier.layers,
+        representation.parameters + classifier.parameters,
+        representation.shapes + classifier.shapes,
+    )
+
+
+def save(path: str | os.PathLike[str], network: Network) -> None:
+    """Write the network to an .npz: a JSON header with the architecture, and the parameters; no pickle."""
+    header = {
+        "format": FORMAT,
+        "layers": [[layer.name, layer.settings] for layer in network.layers],
+        "input_shape": network.input_shape,
+    }
+    write_npz(path, {f"p{i}": to_numpy(a) for i, a in enumerate(leaves(network.parameters))}, header)
+
+
+def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
+    """Read a network that `save` wrote; nothing else is needed."""
+    header, arrays = read_npz("network", path)
+    try:
+        if header["format"] != FORMAT:
+            raise KeyError(header["format"])
+        layers = tuple(catalogue.make(name, settings) for name, settings in header["layers"])
+        saved = [arrays[f"p{i}"] for i in range(len(arrays))]
+        network = create(layers, tuple(header["input_shape"]), dtype=str(saved[0].dtype))
+        if [a.shape for a in saved] != [a.shape for a in leaves(network.parameters)]:
+            raise ValueError("parameters of another architecture")
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError("network", f"{path} ({error})", "a file that minilwa.save wrote") from None
+    rest = iter(saved)
+    return network.with_parameters(tree_map(lambda a: asarray(next(rest), str(a.dtype), device), network.parameters))

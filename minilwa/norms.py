@@ -1,0 +1,78 @@
+"""The p-norms of vectors, their duals, and the direction in which a linear function grows fastest.
+
+A norm is named "l1", "l2", "linf", or by a number p >= 1 (math.inf too). Vectors lie along the last axis. Values are
+scaled by their largest component first, so that nothing overflows or underflows on the way to the result.
+"""
+
+from __future__ import annotations
+
+import math
+
+from minilwa.backend import Array, namespace
+from minilwa.errors import InputError
+
+Norm = str | float
+
+NAMED = {"l1": 1.0, "l2": 2.0, "linf": math.inf}
+
+
+def exponent(norm: Norm) -> float:
+    """p of ``norm``: a name ("l1", "l2", "linf") or a number p >= 1."""
+    p = NAMED.get(norm.lower(), math.nan) if isinstance(norm, str) else norm
+    if isinstance(p, bool) or not isinstance(p, (int, float)) or not p >= 1:
+        raise InputError("norm", repr(norm), '"l1", "l2", "linf" or a number p >= 1')
+    return float(p)
+
+
+def dual(norm: Norm) -> float:
+    """The exponent q of the dual norm: 1/p + 1/q = 1 (section 1.1)."""
+    p = exponent(norm)
+    return math.inf if p == 1 else 1.0 if p == math.inf else p / (p - 1)
+
+
+def length(v: Array, norm: Norm = "l2") -> Array:
+    """||v||_p along the last axis: ``(..., D)`` to ``(...)``."""
+    xp = namespace(v)
+    p = exponent(norm)
+    size = xp.abs(v)
+    if p == 1:
+        return size.sum(axis=-1)
+    largest = size.max(axis=-1)
+    if p == math.inf:
+        return largest
+    size /= xp.where(largest > 0, largest, 1)[..., None]
+    return largest * (size**p).sum(axis=-1) ** (1 / p)
+
+
+def dual_length(v: Array, norm: Norm = "l2") -> Array:
+    """||v||_* = max of <v, r> over ||r|| <= 1, where || || is ``norm``: ``(..., D)`` to ``(...)``."""
+    return length(v, dual(norm))
+
+
+def steepest(v: Array, norm: Norm = "l2") -> Array:
+    """The r ``(..., D)`` with ||r|| = 1 and <v, r> = ||v||_*; 0 where v = 0.
+
+    For l1 it is the unit vector of the first largest component, for linf the sign, which is 0 where v is.
+    """
+    xp = namespace(v)
+    p = exponent(norm)
+    if p == math.inf:
+        return xp.sign(v)
+    size = xp.abs(v)
+    if p == 1:
+        first = size.argmax(axis=-1)[..., None] == xp.arange(v.shape[-1])
+        return xp.sign(v) * first
+    largest = size.max(axis=-1, keepdims=True)
+    size /= xp.where(largest > 0, largest, 1)
+    r = xp.sign(v) * size ** (dual(p) - 1)  # equality in Hoelder's inequality: |r|^p is proportional to |v|^q
+    total = length(r, p)[..., None]
+    return r / xp.where(total > 0, total, 1)
+
+
+def rescale(v: Array, radius: float | Array, norm: Norm = "l2") -> Array:
+    """``v`` ``(N, ...)`` with every sample's norm set to ``radius`` (a number or ``(N,)``); a zero stays zero."""
+    xp = namespace(v)
+    flat = v.reshape(len(v), -1)
+    total = length(flat, norm)
+    factor = xp.where(total > 0, radius / xp.where(total > 0, total, 1), 0).astype(v.dtype)
+    return (flat * factor[:, None]).reshape(v.shape)

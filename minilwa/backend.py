@@ -69,6 +69,11 @@ def to_numpy(array: Any) -> np.ndarray:
     return array.get() if type(array).__module__.partition(".")[0] == DEVICES["gpu"] else np.asarray(array)
 
 
+def device_of(array: Array) -> str:
+    """Where ``array`` lives: "cpu" or "gpu"."""
+    return next(device for device, module in DEVICES.items() if module == namespace(array).__name__)
+
+
 def like(data: Any, array: Array) -> Array:
     """``data`` (host numbers) on the device of ``array``, its own dtype kept: indices, labels, masks."""
     return namespace(array).asarray(data)

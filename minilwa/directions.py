@@ -7,12 +7,12 @@ evaluation mode.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 
 from minilwa.algorithms import Perturb, perturbations_by_class
 from minilwa.backend import Array, namespace
+from minilwa.checks import check_radius
 from minilwa.errors import InputError
 from minilwa.networks import Network
 from minilwa.norms import Norm, exponent, length, rescale
@@ -79,8 +79,7 @@ def perturbation(
     ``radius`` c >= 0 is measured in ``norm``, in units of the input (pixels are in [0, 1]); with ``relative`` it is a
     multiple of ||x||, sample by sample.
     """
-    if not (math.isfinite(radius) and radius >= 0):
-        raise InputError("radius", radius, "a finite number >= 0")
+    check_radius(radius)
 
     def perturb(network: Network, x: Array, y: Array) -> Array:
         c = radius * length(x.reshape(len(x), -1), norm) if relative else radius

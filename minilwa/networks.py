@@ -1,22 +1,17 @@
-"""A network: layers and their parameters, frozen together; the paper's networks; saving and loading."""
+"""A network: layers and their parameters, frozen together; the paper's networks."""
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from minilwa import layers as catalogue
-from minilwa.backend import asarray, to_numpy
+from minilwa.backend import asarray
 from minilwa.errors import InputError
-from minilwa.files import read_npz, write_npz
 from minilwa.layers import Layer, Shape, chain, conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
 from minilwa.tree import Tree, leaves, tree_map
-
-FORMAT = "minilwa network 1"
 
 
 @dataclass(frozen=True)
@@ -150,30 +145,3 @@ def join(representation: Network, classifier: Network) -> Network:
         representation.parameters + classifier.parameters,
         representation.shapes + classifier.shapes,
     )
-
-
-def save(path: str | os.PathLike[str], network: Network) -> None:
-    """Write the network to an .npz: a JSON header with the architecture, and the parameters; no pickle."""
-    header = {
-        "format": FORMAT,
-        "layers": [[layer.name, layer.settings] for layer in network.layers],
-        "input_shape": network.input_shape,
-    }
-    write_npz(path, {f"p{i}": to_numpy(a) for i, a in enumerate(leaves(network.parameters))}, header)
-
-
-def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
-    """Read a network that `save` wrote; nothing else is needed."""
-    header, arrays = read_npz("network", path)
-    try:
-        if header["format"] != FORMAT:
-            raise KeyError(header["format"])
-        layers = tuple(catalogue.make(name, settings) for name, settings in header["layers"])
-        saved = [arrays[f"p{i}"] for i in range(len(arrays))]
-        network = create(layers, tuple(header["input_shape"]), dtype=str(saved[0].dtype))
-        if [a.shape for a in saved] != [a.shape for a in leaves(network.parameters)]:
-            raise ValueError("parameters of another architecture")
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError("network", f"{path} ({error})", "a file that minilwa.save wrote") from None
-    rest = iter(saved)
-    return network.with_parameters(tree_map(lambda a: asarray(next(rest), str(a.dtype), device), network.parameters))

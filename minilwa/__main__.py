@@ -1,0 +1,7 @@
+"""``python -m minilwa``."""
+
+import sys
+
+from minilwa.cli import main
+
+sys.exit(main())

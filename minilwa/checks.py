@@ -1,0 +1,45 @@
+"""The boundary: batches are checked once, on entry, so that nothing beneath has to."""
+
+from __future__ import annotations
+
+import math
+
+from minilwa.backend import Array, namespace
+from minilwa.errors import InputError
+from minilwa.networks import Network
+
+
+def check_images(network: Network, x: Array) -> None:
+    """InputError unless ``x`` is a non-empty finite float batch ``(N, *network.input_shape)`` of its dtype."""
+    xp = namespace(x)
+    expected = f"(N, {', '.join(map(str, network.input_shape))}) with N >= 1"
+    if x.ndim < 2 or len(x) == 0:
+        raise InputError("x", f"shape {x.shape}", expected, "A single image needs a batch axis: x[None].")
+    flat = network.layers[0].name == "flatten"  # takes any shape of the right size
+    if math.prod(x.shape[1:]) != math.prod(network.input_shape) or not (flat or x.shape[1:] == network.input_shape):
+        raise InputError("x", f"shape {x.shape}", expected)
+    if str(x.dtype) != network.dtype:
+        hint = f"Pixels are floats in [0, 1]: minilwa.asarray(x / 256, dtype={network.dtype!r})."
+        raise InputError("x", f"dtype {x.dtype}", f"{network.dtype}, as the network's parameters", hint)
+    if not xp.isfinite(x).all():
+        raise InputError("x", "NaN or infinite values", "finite pixels")
+
+
+def check_labels(network: Network, x: Array, y: Array) -> None:
+    """InputError unless ``y`` is ``(N,)`` of integers from 0 to K - 1 and K >= 2, for the network's K classes."""
+    namespace(x, y)
+    if y.shape != (len(x),):
+        raise InputError("y", f"shape {y.shape}", f"({len(x)},), one label an image")
+    if y.dtype.kind not in "iu":
+        raise InputError("y", f"dtype {y.dtype}", "integer labels")
+    classes = network.logits(x[:1]).shape[-1]
+    if classes < 2:
+        raise InputError("network", "1 class", "at least 2")
+    if int(y.min()) < 0 or int(y.max()) >= classes:
+        raise InputError("y", f"labels from {int(y.min())} to {int(y.max())}", f"0 to {classes - 1}")
+
+
+def check_radius(radius: float) -> None:
+    """InputError unless ``radius`` is a finite number >= 0."""
+    if not (math.isfinite(radius) and radius >= 0):
+        raise InputError("radius", radius, "a finite number >= 0")

@@ -1,0 +1,186 @@
+"""The command line: ``minilwa`` and ``python -m minilwa``. Options here, what they do in `commands`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from minilwa import commands
+from minilwa.backend import DEVICES, DTYPES
+from minilwa.data import EMBEDDED
+from minilwa.directions import DIRECTIONS, FORMS
+from minilwa.errors import InputError
+from minilwa.experiments.runs import NETWORKS
+from minilwa.methods import METHODS
+from minilwa.training import Recipe
+
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if it succeeded, 2 on bad input, 130 on Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except InputError as error:
+        print(f"minilwa: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nminilwa: interrupted; the same command goes on from the last whole epoch.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = argparse.ArgumentParser(
+        prog="minilwa",
+        description='The paper "Learning with Adversary", in code to be read beside it.',
+        epilog="Start with:  minilwa reproduce",
+    )
+    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_reproduce, _train, _attack, _evaluate, _data):
+        add(subparsers)
+    return top
+
+
+def _reproduce(subparsers) -> None:
+    command = _command(
+        subparsers,
+        "reproduce",
+        commands.reproduce,
+        "train and attack the paper's networks, print Table 1, draw Figure 1",
+        "minilwa reproduce\n  minilwa reproduce table1 --data mnist --seed 1 --json table1.json",
+    )
+    command.add_argument("what", nargs="?", choices=("all", "table1", "figure1"), default="all")
+    _data_options(command)
+    _recipe_options(command)
+    _form_option(command)
+    command.add_argument("--out", type=Path, metavar="DIR", help="results folder (default: results/DATA-seedSEED)")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+
+
+def _train(subparsers) -> None:
+    command = _command(
+        subparsers,
+        "train",
+        commands.train_network,
+        "train one network and save it",
+        "minilwa train --method LWA --radius 1.5 --out lwa.npz\n"
+        "  minilwa train --network lenet --data mnist --epochs 10 --out lenet.npz",
+    )
+    command.add_argument("--network", choices=NETWORKS, default="mlp", help="default: %(default)s")
+    command.add_argument("--method", choices=METHODS, default="Normal", help="default: %(default)s")
+    command.add_argument("--direction", choices=DIRECTIONS, help="what the method perturbs along")
+    command.add_argument("--radius", type=float, help="how far, in the method's norm")
+    command.add_argument("--norm", type=_norm, help="norm of the radius: l1, l2, linf or a number")
+    command.add_argument("--at", type=int, help="LWA_Rep: number of layers in the representation")
+    _data_options(command)
+    _recipe_options(command)
+    _form_option(command)
+    command.add_argument("--out", type=Path, metavar="FILE.npz", required=True, help="the network, and its checkpoint")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write settings and accuracy there")
+
+
+def _attack(subparsers) -> None:
+    command = _command(
+        subparsers,
+        "attack",
+        commands.attack,
+        "perturb images: perturbed images, labels before and after, a picture",
+        "minilwa attack --network lwa.npz --out attacked\n"
+        "  minilwa attack --network lwa.npz --images mine.npz --direction adv_loss --radius 2 --out attacked",
+    )
+    command.add_argument("--network", type=Path, metavar="FILE.npz", required=True)
+    command.add_argument(
+        "--images", type=Path, metavar="FILE.npz", help="images x and, if known, labels y (default: test images)"
+    )
+    command.add_argument("--count", type=int, default=10, help="how many test images (default: %(default)s)")
+    command.add_argument("--direction", choices=DIRECTIONS, default="adv_alpha", help="default: %(default)s")
+    command.add_argument("--radius", type=float, default=1.5, help="default: %(default)s")
+    _attack_options(command)
+    _data_options(command)
+    command.add_argument("--out", type=Path, metavar="DIR", required=True)
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the labels there too")
+
+
+def _evaluate(subparsers) -> None:
+    command = _command(
+        subparsers,
+        "evaluate",
+        commands.evaluate,
+        "accuracy of a network, clean and under the three perturbations",
+        "minilwa evaluate --network lwa.npz\n  minilwa evaluate --network lwa.npz --radius 0.5 1 1.5 2 --json lwa.json",
+    )
+    command.add_argument("--network", type=Path, metavar="FILE.npz", required=True)
+    command.add_argument("--radius", type=float, nargs="+", default=[1.5], help="one or more (default: 1.5)")
+    _attack_options(command)
+    _data_options(command)
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+
+
+def _data(subparsers) -> None:
+    command = _command(
+        subparsers,
+        "data",
+        commands.show_data,
+        "load a data set, downloading it if need be, and say what it holds",
+        "minilwa data\n  minilwa data --data mnist --data-dir ~/mnist",
+    )
+    _data_options(command)
+    command.add_argument("--json", type=Path, metavar="FILE", help="write counts and shapes there")
+
+
+def _command(subparsers, name: str, function, summary: str, example: str) -> argparse.ArgumentParser:
+    command = subparsers.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"Examples:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(command=function)
+    return command
+
+
+def _data_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        default=EMBEDDED,
+        metavar="NAME",
+        help=f"{EMBEDDED} (embedded, the default), mnist, fashion-mnist, cifar10, or FILE.npz with x_train, y_train, "
+        "x_test, y_test",
+    )
+    command.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data (or MINILWA_DATA)")
+    command.add_argument("--device", choices=DEVICES, default="cpu", help="default: %(default)s")
+    command.add_argument("--dtype", choices=DTYPES, default="float32", help="default: %(default)s")
+
+
+def _recipe_options(command: argparse.ArgumentParser) -> None:
+    standard = Recipe()
+    command.add_argument("--seed", type=int, default=standard.seed, help="default: %(default)s")
+    command.add_argument("--epochs", type=int, default=standard.epochs, help="default: %(default)s")
+    command.add_argument("--batch", type=int, default=standard.batch, help="default: %(default)s")
+    command.add_argument("--rate", type=float, default=standard.rate, help="learning rate (default: %(default)s)")
+    command.add_argument("--momentum", type=float, default=standard.momentum, help="default: %(default)s")
+
+
+def _attack_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--norm", type=_norm, default="l2", help="norm of the radius (default: %(default)s)")
+    command.add_argument("--clip", action="store_true", help="set perturbed pixels back into [0, 1]")
+    _form_option(command)
+
+
+def _form_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--form", choices=FORMS, default="stable", help="formulas as printed in the paper, or stable (the default)"
+    )
+
+
+def _norm(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,161 @@
+"""What each command of the command line does with its options."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from minilwa import report
+from minilwa.backend import Array, like, to_numpy
+from minilwa.checks import check_images
+from minilwa.data import Dataset, as_images, as_labels, describe
+from minilwa.data import load as load_data
+from minilwa.directions import DIRECTIONS, direction
+from minilwa.errors import InputError
+from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
+from minilwa.experiments import figure1, table1
+from minilwa.experiments.runs import Setting, build, progress
+from minilwa.files import read_npz, write_json, write_npz, write_text
+from minilwa.methods import method
+from minilwa.networks import Network
+from minilwa.saving import load
+from minilwa.training import Recipe, train
+
+PICTURED = 10  # as many images as fit side by side
+
+
+def reproduce(options: Namespace) -> None:
+    """Train and attack the paper's networks; print Table 1, draw Figure 1, leave everything in a folder."""
+    dataset = dataset_of(options)
+    out = options.out or Path("results") / f"{Path(dataset.name).stem}-seed{options.seed}"
+    setting = Setting(dataset, out, recipe_of(options), options.form, options.dtype, options.device)
+    write_json(out / "config.json", setting.describe())
+    results: dict[str, Any] = {}
+    if options.what in {"all", "table1"}:
+        results["table1"] = table1.run(setting)
+        table = report.table1(results["table1"])
+        write_json(out / "table1.json", results["table1"])
+        write_text(out / "table1.md", table + "\n")
+        print(
+            f"\nTable 1, L2 radius {table1.RADIUS}: ours on {dataset.name} [95% Wilson interval], the paper's beneath\n"
+        )
+        print(table)
+    if options.what in {"all", "figure1"}:
+        results["figure1"] = figure1.run(setting)
+        write_json(out / "figure1.json", results["figure1"])
+        report.draw_figure1(out / "figure1.png", results["figure1"])
+    if options.json:
+        write_json(options.json, results if options.what == "all" else results[options.what])
+    print(f"\nResults are in {out}: " + ", ".join(sorted(path.name for path in out.iterdir())))
+
+
+def train_network(options: Namespace) -> None:
+    """Train one network and save it."""
+    dataset = dataset_of(options)
+    wanted = {
+        "along": options.direction,
+        "radius": options.radius,
+        "norm": options.norm,
+        "at": options.at,
+        "form": options.form,
+    }
+    chosen = method(options.method, **{key: value for key, value in wanted.items() if value is not None})
+    recipe = recipe_of(options)
+    setting = Setting(dataset, options.out.parent, recipe, options.form, options.dtype, options.device)
+    network = build(options.network, setting, chosen.dropout)
+    with progress(f"train {chosen.name}", recipe.epochs * len(dataset.x_train)) as bar:
+        network = train(network, dataset.x_train, dataset.y_train, chosen, recipe, options.out, bar.update)
+    found = clean_score(network, dataset.x_test, dataset.y_test)
+    low, high = found.interval()
+    print(f"{options.out}: {options.network} trained by {chosen.name} on {dataset.name}")
+    print(f"accuracy on {found.n} test images: {found.accuracy:.4f}  [{low:.4f}, {high:.4f}]")
+    if options.json:
+        settings = {"method": vars(chosen), "recipe": vars(recipe), "data": dataset.name, "network": options.network}
+        write_json(options.json, settings | {"validation": found.describe()})
+
+
+def attack(options: Namespace) -> None:
+    """Perturb images; leave them, their labels before and after and a picture in a folder."""
+    network = load(options.network, options.device)
+    x, y = images_of(options, network)
+    along = direction(options.direction, options.form)
+    x_hat = adversarial_images(network, x, y, along, options.radius, options.norm, options.clip)
+    labels = {"y": y, "before": predict(network, x), "after": predict(network, x_hat)}
+    host = {name: to_numpy(a) for name, a in ({"x": x, "x_hat": x_hat} | labels).items()}
+    turned = int((host["before"] != host["after"]).sum())
+    write_npz(options.out / "attack.npz", host, None)
+    result = {
+        "direction": options.direction,
+        "radius": options.radius,
+        "norm": options.norm,
+        "form": options.form,
+        "clip": options.clip,
+        "turned": turned,
+    } | {name: host[name].tolist() for name in labels}
+    write_json(options.out / "attack.json", result)
+    if options.json:
+        write_json(options.json, result)
+    shown = {name: host[name][:PICTURED] for name in ("x", "x_hat", "before", "after")}
+    report.draw_images(options.out / "attack.png", **shown)
+    for name in labels:
+        print(f"{name:>7}: {' '.join(map(str, host[name][:40]))}{' ...' if len(x) > 40 else ''}")
+    print(f"{turned} of {len(x)} predictions turned by {options.direction} of {options.norm} norm {options.radius:g}")
+    print(f"{options.out}: attack.npz, attack.json, attack.png")
+
+
+def evaluate(options: Namespace) -> None:
+    """Accuracy of a network, clean and under the three perturbations, at one or more radii."""
+    network = load(options.network, options.device)
+    dataset = dataset_of(options)
+    x, y = dataset.x_test, dataset.y_test
+    scores = [("clean", 0.0, clean_score(network, x, y))]
+    with progress("attack", len(DIRECTIONS) * len(x)) as bar:
+        for name in DIRECTIONS:
+            along = direction(name, options.form)
+            found = attacked_scores(network, x, y, along, options.radius, options.norm, options.clip, bar.update)
+            scores += [(name, radius, score) for radius, score in zip(options.radius, found, strict=True)]
+    print(f"{options.network} on {len(x)} test images of {dataset.name}, radius in {options.norm}, 95% intervals")
+    rows = [{"direction": name, "radius": radius, **score.describe()} for name, radius, score in scores]
+    for row in rows:
+        low, high = row["interval"]
+        print(f"{row['direction']:<14} {row['radius']:<5g} {row['accuracy']:.4f}  [{low:.4f}, {high:.4f}]")
+    if options.json:
+        choices = {"data": dataset.name, "norm": options.norm, "form": options.form, "clip": options.clip}
+        write_json(options.json, choices | {"rows": rows})
+
+
+def show_data(options: Namespace) -> None:
+    """Load a data set and say what it holds."""
+    dataset = dataset_of(options)
+    print(describe(dataset))
+    if options.json:
+        shapes = {key: list(getattr(dataset, key).shape) for key in ("x_train", "y_train", "x_test", "y_test")}
+        write_json(options.json, {"name": dataset.name, "classes": dataset.classes, "shapes": shapes})
+
+
+def dataset_of(options: Namespace) -> Dataset:
+    """The data that the options name."""
+    return load_data(options.data, options.data_dir, options.dtype, options.device)
+
+
+def recipe_of(options: Namespace) -> Recipe:
+    """The training recipe that the options give."""
+    return Recipe(
+        epochs=options.epochs, batch=options.batch, rate=options.rate, momentum=options.momentum, seed=options.seed
+    )
+
+
+def images_of(options: Namespace, network: Network) -> tuple[Array, Array]:
+    """The images to attack and their labels, which are the predicted ones where none are known."""
+    if options.images is None:
+        if options.count < 1:
+            raise InputError("count", options.count, "a number of images >= 1")
+        dataset = dataset_of(options)
+        return dataset.x_test[: options.count], dataset.y_test[: options.count]
+    _, arrays = read_npz("images", options.images)
+    if "x" not in arrays:
+        raise InputError("images", f"{options.images} with {', '.join(arrays) or 'nothing'}", "an array x")
+    x = as_images("x", arrays["x"], network.dtype, options.device)
+    check_images(network, x)
+    return x, like(as_labels("y", arrays["y"], len(x)), x) if "y" in arrays else predict(network, x)

@@ -1,0 +1,113 @@
+"""Accuracy, clean and under attack, with what is needed to judge it: counts, intervals, vanished gradients.
+
+An image that the network gets wrong unperturbed counts as wrong at every radius. Pixels are not clipped unless asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minilwa.backend import Array, namespace
+from minilwa.checks import check_images, check_labels, check_radius
+from minilwa.directions import Direction
+from minilwa.networks import Network
+from minilwa.norms import Norm, rescale
+
+BATCH = 250  # images at a time: the rows of T for 10 classes of 28x28 then take 8 MB in float32
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of ``n`` images are still classified right, and for how many the attack found no direction at all."""
+
+    correct: int
+    n: int
+    zero_gradients: int = 0
+
+    @property
+    def accuracy(self) -> float:
+        """correct / n."""
+        return self.correct / self.n
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """The Wilson interval of the accuracy over the images (it says nothing about other training seeds)."""
+        from scipy.stats import binomtest
+
+        found = binomtest(self.correct, self.n).proportion_ci(confidence, method="wilson")
+        return float(found.low), float(found.high)
+
+    def describe(self) -> dict[str, Any]:
+        """All of it as plain JSON data."""
+        return {"accuracy": self.accuracy, "interval": self.interval(), **asdict(self)}
+
+
+def parts(n: int, size: int = BATCH) -> Iterator[slice]:
+    """Slices of at most ``size`` that cover ``range(n)``."""
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def predict(network: Network, x: Array) -> Array:
+    """The predicted classes ``(N,)``."""
+    xp = namespace(x)
+    return xp.concatenate([network.logits(x[part]).argmax(axis=-1) for part in parts(len(x))])
+
+
+def clean_score(network: Network, x: Array, y: Array) -> Score:
+    """The score on images ``(N, *shape)`` with labels ``(N,)``, as they are."""
+    check_images(network, x)
+    check_labels(network, x, y)
+    return Score(int((predict(network, x) == y).sum()), len(x))
+
+
+def attacked_scores(
+    network: Network,
+    x: Array,
+    y: Array,
+    along: Direction,
+    radii: Sequence[float],
+    norm: Norm = "l2",
+    clip: bool = False,
+    tick: Callable[[int], object] = lambda images: None,
+) -> list[Score]:
+    """The score at each radius: every image moved along one direction, found once, by r with ||r|| = radius.
+
+    ``norm`` measures the radius, in units of pixels in [0, 1]; with ``clip`` the moved pixels are set back into [0, 1].
+    ``tick`` hears of the images done.
+    """
+    check_images(network, x)
+    check_labels(network, x, y)
+    for radius in radii:
+        check_radius(radius)
+    correct, zeros = np.zeros(len(radii), dtype=int), 0
+    for part in parts(len(x)):
+        right = predict(network, x[part]) == y[part]
+        steps = along(network, x[part], y[part])
+        zeros += int((steps.reshape(len(steps), -1) == 0).all(axis=1).sum())
+        for i, radius in enumerate(radii):
+            x_hat = moved(x[part], steps, radius, norm, clip)
+            correct[i] += int((right & (predict(network, x_hat) == y[part])).sum())
+        tick(len(steps))
+    return [Score(int(c), len(x), zeros) for c in correct]
+
+
+def moved(x: Array, steps: Array, radius: float, norm: Norm = "l2", clip: bool = False) -> Array:
+    """``x`` plus ``steps`` with their norms set to ``radius``; with ``clip`` set back into [0, 1]."""
+    x_hat = x + rescale(steps, radius, norm)
+    return namespace(x).clip(x_hat, 0, 1) if clip else x_hat
+
+
+def adversarial_images(
+    network: Network, x: Array, y: Array, along: Direction, radius: float, norm: Norm = "l2", clip: bool = False
+) -> Array:
+    """Every image moved by ``radius``, right or wrong: a set to look at, or to try on another network."""
+    check_images(network, x)
+    check_labels(network, x, y)
+    check_radius(radius)
+    xp = namespace(x)
+    return xp.concatenate(
+        [moved(x[part], along(network, x[part], y[part]), radius, norm, clip) for part in parts(len(x))]
+    )

@@ -1,0 +1,69 @@
+"""The five ways of training that the paper compares, and Nokland's, as settings of Algorithms 2 and 3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from minilwa.algorithms import SGD, Batches, algorithm_2, algorithm_3, goodfellow
+from minilwa.directions import Direction, direction, no_perturbation, perturbation
+from minilwa.errors import InputError
+from minilwa.networks import Network
+from minilwa.norms import Norm
+from minilwa.tree import Tree
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is perturbed while training, along what, and how far.
+
+    ``along`` names a direction (None: no perturbation); ``radius`` is measured in ``norm`` on pixels in [0, 1], or on
+    features where ``at`` > 0 says how many layers form the representation; ``relative`` makes it a multiple of the
+    norm of what is perturbed. ``dropout`` is the rate that the network is built with. ``clean`` adds the gradient on
+    the unperturbed batch.
+    """
+
+    name: str
+    along: str | None = None
+    radius: float = 0.0
+    norm: Norm = "l2"
+    form: str = "stable"
+    relative: bool = False
+    at: int = 0
+    clean: bool = False
+    dropout: float = 0.0
+
+    def epoch(
+        self, network: Network, velocity: Tree, batches: Batches, sgd: SGD, rng: np.random.Generator
+    ) -> tuple[Network, Tree]:
+        """The network and the velocity after the batches."""
+        perturb: Direction = no_perturbation
+        if self.along is not None:
+            perturb = perturbation(direction(self.along, self.form), self.radius, self.norm, self.relative)
+        if self.at:
+            return algorithm_3(network, velocity, batches, perturb, sgd, self.at, rng)
+        if self.clean:
+            return goodfellow(network, velocity, batches, perturb, sgd, rng)
+        return algorithm_2(network, velocity, batches, perturb, sgd, rng)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("Normal"),
+        Method("Dropout", dropout=0.5),
+        Method("Goodfellow", along="adv_loss_sign", radius=1.5, clean=True),
+        Method("LWA", along="adv_loss", radius=1.7),
+        Method("LWA_Rep", along="adv_loss", radius=0.15, relative=True, at=2),
+        Method("Nokland", along="adv_loss_sign", radius=1.5),
+    )
+}
+
+
+def method(name: str, **changes: Any) -> Method:
+    """One of `METHODS`, its settings changed as given."""
+    if name not in METHODS:
+        raise InputError("method", repr(name), f"one of {', '.join(METHODS)}")
+    return replace(METHODS[name], **changes)

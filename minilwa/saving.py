@@ -1,0 +1,67 @@
+"""A network in one .npz: the architecture as a JSON header, the parameters, and, while it trains, where it stands."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from minilwa import layers
+from minilwa.backend import Array, asarray, to_numpy
+from minilwa.errors import InputError
+from minilwa.files import read_npz, write_npz
+from minilwa.networks import Network, create
+from minilwa.tree import Tree, leaves, tree_map
+
+FORMAT = "minilwa network 1"
+
+
+def save(path: str | os.PathLike[str], network: Network, training: Any = None, velocity: Tree = ()) -> None:
+    """Write ``network`` whole and without pickle; ``training`` (plain JSON data) and ``velocity`` make a checkpoint."""
+    header = {
+        "format": FORMAT,
+        "layers": [[layer.name, layer.settings] for layer in network.layers],
+        "input_shape": network.input_shape,
+        "training": training,
+    }
+    named = {"p": leaves(network.parameters), "v": leaves(velocity)}
+    arrays = {f"{kind}{i}": to_numpy(a) for kind, found in named.items() for i, a in enumerate(found)}
+    write_npz(path, arrays, header)
+
+
+def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
+    """The network that `save` wrote; nothing else is needed. A checkpoint gives it as of its last whole epoch."""
+    return load_checkpoint(path, device)[0]
+
+
+def load_checkpoint(path: str | os.PathLike[str], device: str = "cpu") -> tuple[Network, Any, Tree]:
+    """The network, the training data and the velocity (zeros if there is none) that `save` wrote."""
+    header, arrays = read_npz("network", path)
+    try:
+        if header["format"] != FORMAT:
+            raise ValueError(f"format {header['format']!r}")
+        stack = tuple(layers.make(name, settings) for name, settings in header["layers"])
+        network = create(stack, tuple(header["input_shape"]), dtype=str(arrays["p0"].dtype))
+        parameters = _fill(network.parameters, arrays, "p", device)
+        velocity = _fill(network.parameters, arrays, "v", device) if "v0" in arrays else _zeros(parameters)
+        return network.with_parameters(parameters), header.get("training"), velocity
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError("network", f"{path} ({error})", "a file that minilwa.save wrote") from None
+
+
+def _zeros(parameters: Tree) -> Tree:
+    return tree_map(lambda p: p * 0, parameters)
+
+
+def _fill(template: Tree, arrays: dict[str, np.ndarray], kind: str, device: str) -> Tree:
+    """``template`` with its leaves replaced by ``arrays[kind + "0"]`` and so on; each must have the leaf's shape."""
+    names = iter([f"{kind}{i}" for i in range(len(leaves(template)))])
+
+    def replace(leaf: Array) -> Array:
+        saved = arrays[next(names)]
+        if saved.shape != leaf.shape or saved.dtype != leaf.dtype:
+            raise ValueError(f"an array of {saved.dtype} {saved.shape} where {leaf.dtype} {leaf.shape} belongs")
+        return asarray(saved, str(leaf.dtype), device)
+
+    return tree_map(replace, template)

@@ -1,0 +1,118 @@
+"""The loop around the algorithms: epochs, shuffles, learning rates, checkpoints.
+
+Every epoch draws from a random stream of its own, so a run that was cut off and goes on from its last whole epoch
+ends with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilwa.algorithms import SGD
+from minilwa.backend import Array, device_of, like, namespace, to_numpy
+from minilwa.checks import check_images, check_labels
+from minilwa.errors import InputError
+from minilwa.methods import Method
+from minilwa.networks import Network
+from minilwa.saving import load_checkpoint, save
+from minilwa.tree import leaves, tree_map
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast: ``rate`` falls by ``decay`` once ``decay_at`` of the epochs are done."""
+
+    epochs: int = 30
+    batch: int = 100
+    rate: float = 0.05
+    momentum: float = 0.9
+    decay: float = 0.1
+    decay_at: float = 0.7
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch < 1:
+            raise InputError("recipe", f"{self.epochs} epochs, batches of {self.batch}", "epochs >= 0 and batch >= 1")
+        if not (self.rate > 0 and 0 <= self.momentum < 1):
+            raise InputError("recipe", f"rate {self.rate}, momentum {self.momentum}", "rate > 0, momentum in [0, 1)")
+
+    def sgd(self, epoch: int) -> SGD:
+        """The descent of one epoch."""
+        return SGD(self.rate * (self.decay if epoch >= self.decay_at * self.epochs else 1), self.momentum)
+
+
+def train(
+    network: Network,
+    x: Array,
+    y: Array,
+    method: Method,
+    recipe: Recipe,
+    checkpoint: str | os.PathLike[str] | None = None,
+    tick: Callable[[int], object] = lambda images: None,
+) -> Network:
+    """``network`` trained on images ``(N, *shape)`` with labels ``(N,)``.
+
+    With ``checkpoint``, a path, the state is written there after every epoch, and a later call with the same settings
+    goes on from it (and returns at once if it was finished); with others it is an InputError. ``tick`` hears of the
+    images done, those of earlier calls included.
+    """
+    check_images(network, x)
+    check_labels(network, x, y)
+    settings = {
+        "network": [[layer.name, layer.settings] for layer in network.layers],
+        "method": asdict(method),
+        "recipe": asdict(recipe),
+        "images": fingerprint(x, y),
+    }
+    velocity, done = tree_map(lambda p: p * 0, network.parameters), 0
+    if checkpoint is not None and Path(checkpoint).exists():
+        network, velocity, done = _resume(checkpoint, settings, x)
+        tick(done * len(x))
+    for epoch in range(done, recipe.epochs):
+        rng = np.random.default_rng([recipe.seed, epoch])
+        batches = shuffled_batches(x, y, recipe.batch, rng, tick)
+        network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
+        if not all(bool(namespace(p).isfinite(p).all()) for p in leaves(network.parameters)):
+            raise InputError("rate", recipe.rate, "one that converges", f"Weights overflowed in epoch {epoch + 1}.")
+        if checkpoint is not None:
+            last = epoch + 1 == recipe.epochs
+            save(checkpoint, network, settings | {"epochs_done": epoch + 1}, () if last else velocity)
+    return network
+
+
+def fingerprint(x: Array, y: Array) -> str:
+    """A hash of the images and their labels, by which a checkpoint knows its data again."""
+    digest = hashlib.sha256()
+    for array in (x, y):
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(to_numpy(array).tobytes())
+    return digest.hexdigest()
+
+
+def shuffled_batches(
+    x: Array, y: Array, size: int, rng: np.random.Generator, tick: Callable[[int], object]
+) -> Iterator[tuple[Array, Array]]:
+    """All images once, in an order drawn from ``rng``, the same on every device."""
+    order = rng.permutation(len(x))
+    for start in range(0, len(x), size):
+        chosen = like(order[start : start + size], x)
+        yield x[chosen], y[chosen]
+        tick(len(chosen))
+
+
+def _resume(checkpoint: str | os.PathLike[str], settings: Any, x: Array) -> tuple[Network, Any, int]:
+    network, training, velocity = load_checkpoint(checkpoint, device_of(x))
+    training = training or {}  # None in a file that is no checkpoint but a finished network
+    done = training.pop("epochs_done", 0)
+    changed = [key for key in settings if training.get(key) != settings[key]]
+    if changed:
+        hint = "Choose another output, or delete it to start anew."
+        raise InputError("checkpoint", f"{checkpoint}, trained with another {', '.join(changed)}", "the same", hint)
+    return network, velocity, done

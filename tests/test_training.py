@@ -1,0 +1,110 @@
+"""The training loop: checkpoints, interruption, resumption to the same bits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minilwa.errors import InputError
+from minilwa.methods import METHODS, method
+from minilwa.networks import lenet, mlp
+from minilwa.saving import load
+from minilwa.training import Recipe, train
+from minilwa.tree import leaves
+
+RECIPE = Recipe(epochs=4, batch=8, rate=0.05, seed=3)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    rng = np.random.default_rng(0)
+    return rng.random((30, 1, 12, 12), dtype=np.float32), rng.integers(0, 4, 30)
+
+
+def small(chosen):
+    return mlp(144, 16, 12, 4, input_shape=(1, 12, 12), rate=chosen.dropout, seed=1)
+
+
+def same_bits(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(leaves(one.parameters), leaves(other.parameters), strict=True))
+
+
+class Stop(Exception):
+    """Stands for Ctrl-C in the middle of an epoch."""
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("after", [1, 41, 95])
+def test_interrupted_and_resumed_ends_with_the_same_bits(name, after, digits, tmp_path):
+    chosen = METHODS[name]
+    whole = train(small(chosen), *digits, chosen, RECIPE)
+    path = tmp_path / "net.npz"
+    seen = 0
+
+    def tick(images):
+        nonlocal seen
+        seen += images
+        if seen >= after:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(small(chosen), *digits, chosen, RECIPE, path, tick)
+    assert path.exists() == (after >= 30)
+    resumed = train(small(chosen), *digits, chosen, RECIPE, path)
+    assert same_bits(resumed, whole)
+    assert same_bits(load(path), whole)
+
+
+def test_finished_training_is_not_repeated(digits, tmp_path):
+    chosen, path = METHODS["LWA"], tmp_path / "net.npz"
+    first = train(small(chosen), *digits, chosen, RECIPE, path)
+    ticks = []
+    again = train(small(chosen), *digits, chosen, RECIPE, path, ticks.append)
+    assert same_bits(first, again)
+    assert ticks == [RECIPE.epochs * 30]
+
+
+def test_checkpoint_of_other_settings_is_refused_and_kept(digits, tmp_path):
+    x, y = digits
+    path = tmp_path / "net.npz"
+    train(small(METHODS["LWA"]), x, y, METHODS["LWA"], RECIPE, path)
+    before = path.read_bytes()
+    attempts = {
+        "method": (small(METHODS["LWA"]), x, y, method("LWA", radius=0.5), RECIPE),
+        "recipe": (small(METHODS["LWA"]), x, y, METHODS["LWA"], replace(RECIPE, seed=4)),
+        "images": (small(METHODS["LWA"]), x[::-1], y, METHODS["LWA"], RECIPE),
+        "network": (mlp(144, 16, 4, input_shape=(1, 12, 12)), x, y, METHODS["LWA"], RECIPE),
+    }
+    for changed, arguments in attempts.items():
+        with pytest.raises(InputError, match=changed):
+            train(*arguments, path)
+    assert path.read_bytes() == before
+
+
+def test_training_learns(digits):
+    x, y = digits
+    network = train(small(METHODS["Normal"]), x, y, METHODS["Normal"], replace(RECIPE, epochs=200, decay=1))
+    assert (network(x).argmax(axis=-1) == y).mean() > 0.9
+
+
+def test_divergence_is_an_error_that_keeps_the_last_checkpoint(digits, tmp_path):
+    path = tmp_path / "net.npz"
+    with np.errstate(all="ignore"), pytest.raises(InputError, match="rate"):
+        train(small(METHODS["Normal"]), *digits, METHODS["Normal"], replace(RECIPE, rate=1e6, epochs=40), path)
+    if path.exists():
+        assert all(np.isfinite(leaf).all() for leaf in leaves(load(path).parameters))
+
+
+@pytest.mark.parametrize("changes", [{"epochs": -1}, {"batch": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"momentum": 1}])
+def test_bad_recipe(changes):
+    with pytest.raises(InputError, match="recipe"):
+        Recipe(**changes)
+
+
+def test_lenet_trains_in_float64_under_every_method(digits):
+    x, y = np.repeat(np.repeat(digits[0], 2, axis=2), 2, axis=3).astype(np.float64), digits[1]
+    for chosen in METHODS.values():
+        network = lenet((1, 24, 24), 4, rate=chosen.dropout, dtype="float64")
+        trained = train(network, x, y, chosen, Recipe(epochs=1, batch=10, rate=0.01))
+        assert all(leaf.dtype == np.float64 for leaf in leaves(trained.parameters))
+        assert not same_bits(network, trained)

@@ -30,8 +30,10 @@ def output_size(argument: str, shape: tuple[int, ...], size: tuple[int, int], st
     """Rows and columns of windows of ``size`` that fit into images of ``shape``; InputError if there are none."""
     if len(shape) != 4 or min(shape[2] - size[0], shape[3] - size[1]) + 2 * padding < 0:
         raise InputError(argument, f"images of shape {shape}", f"(N, C, H, W) with room for windows of {size}")
-    if stride < 1 or padding < 0:
-        raise InputError(argument, f"stride {stride}, padding {padding}", "stride >= 1 and padding >= 0")
+    if min(size) < 1 or stride < 1 or padding < 0:
+        raise InputError(
+            argument, f"size {size}, stride {stride}, padding {padding}", "sizes and stride >= 1, padding >= 0"
+        )
     rows, columns = ((side + 2 * padding - k) // stride + 1 for side, k in zip(shape[2:], size, strict=True))
     return rows, columns
 
@@ -83,7 +85,7 @@ def conv2d(x, w, *, stride=1, padding=0):
 
     def vjp_w(g):
         stack = g.shape[:-4]
-        flat = namespace(g).moveaxis(g, -4, -1).reshape(*stack, len(w), -1)  # (*stack, F, rows * columns * N)
+        flat = namespace(g).moveaxis(g, -4, -1).reshape(*stack, len(w), patches.shape[1])  # (*stack, F, columns)
         return (flat @ patches.T).reshape(*stack, *w.shape)
 
     return value, (vjp_x, vjp_w)

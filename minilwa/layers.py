@@ -72,7 +72,7 @@ def max_pool(size: int, stride: int | None = None) -> Layer:
     """The largest value of each square window: ``(N, C, H, W)`` to ``(N, C, rows, columns)``."""
 
     def init(rng, shape):
-        return (), (shape[0], *output_size("max_pool", (1, *shape), (size, size), stride or size))
+        return (), (shape[0], *output_size("max_pool", (1, *shape), (size, size), size if stride is None else stride))
 
     return Layer(
         "max_pool",

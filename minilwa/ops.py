@@ -86,8 +86,8 @@ def log(a):
 @op
 def matmul(a, b):
     """``a @ b`` for ``(..., N, M) @ (..., M, P)``, leading axes broadcast."""
-    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-        raise InputError("matmul", f"shapes {a.shape} and {b.shape}", "(..., N, M) and (..., M, P)")
+    if len(shape_of(a)) < 2 or len(shape_of(b)) < 2 or a.shape[-1] != b.shape[-2]:
+        raise InputError("matmul", f"shapes {shape_of(a)} and {shape_of(b)}", "(..., N, M) and (..., M, P)")
     value = rows_times(a, b)
 
     def vjp_b(g):
@@ -124,7 +124,7 @@ def transpose(a, *, axes):
 
     def vjp(g):
         stack = g.ndim - value.ndim
-        return g.transpose(*range(stack), *(stack + int(i) for i in np.argsort(axes)))
+        return g.transpose(*range(stack), *(stack + int(i) for i in np.argsort([i % value.ndim for i in axes])))
 
     return value, (vjp,)
 
@@ -133,7 +133,8 @@ def transpose(a, *, axes):
 def index(a, *, at):
     """``a[at]`` for a basic index: integers, slices, ``...`` and None (an array index may repeat places)."""
     parts = at if isinstance(at, tuple) else (at,)
-    if not all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
+    basic = (int, np.integer, slice, type(None), type(Ellipsis))
+    if not all(isinstance(part, basic) and not isinstance(part, bool) for part in parts):
         raise InputError("index", repr(at), "integers, slices, ... or None")
     value = a[parts]
 
@@ -166,6 +167,8 @@ def concatenate(*arrays, axis):
 def normal_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     """``axis`` as a tuple of axes counted from the right; None means all."""
     axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if any(not -ndim <= i < ndim for i in axes):
+        raise InputError("axis", axis, f"axes of an array with {ndim}")
     return tuple(i % ndim - ndim for i in axes)
 
 
@@ -177,7 +180,7 @@ def sum(a, *, axis=None, keepdims=False):
 
     def vjp(g):
         stack = g.shape[: g.ndim - value.ndim]
-        return namespace(g).broadcast_to(g.reshape(stack + kept), stack + a.shape)
+        return namespace(g).broadcast_to(g.reshape(stack + kept), stack + a.shape).copy()
 
     return value, (vjp,)
 
@@ -190,7 +193,7 @@ def mean(a, *, axis=None, keepdims=False):
 @op
 def max(a, *, axis, keepdims=False):
     """The largest value along one axis; of several equal ones the first receives the gradient."""
-    axis = axis % a.ndim - a.ndim
+    (axis,) = normal_axes(axis, a.ndim)
     value = a.max(axis=axis, keepdims=keepdims)
 
     def vjp(g):
@@ -238,6 +241,8 @@ def log_softmax(z):
 def cross_entropy(z, *, labels):
     """-log softmax(z)_y of each sample: logits ``(N, K)`` and integer labels ``(N,)`` give losses ``(N,)``."""
     xp = namespace(z, labels)
+    if z.ndim != 2 or labels.shape != z.shape[:1]:
+        raise InputError("cross_entropy", f"logits {z.shape} and labels {labels.shape}", "(N, K) and (N,)")
     log_alpha = log_softmax(z)
     onehot = labels[:, None] == xp.arange(z.shape[-1])  # (N, K)
     loss = -xp.take_along_axis(log_alpha, labels[:, None], axis=-1)[:, 0]

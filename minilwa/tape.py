@@ -55,7 +55,7 @@ def op(forward: Callable[..., tuple[Array, tuple[Vjp, ...]]]) -> Callable[..., A
         values = [a.value if isinstance(a, Node) else a for a in args]
         namespace(*values)  # refuses host and device arrays in one operation
         value, vjps = forward(*values, **settings)
-        parents = tuple((a, vjp) for a, vjp in zip(args, vjps, strict=False) if isinstance(a, Node))
+        parents = tuple((a, vjp) for a, vjp in zip(args, vjps, strict=True) if isinstance(a, Node))
         return Node(value, parents) if parents else value
 
     return apply
@@ -85,6 +85,7 @@ def backward(output: Node, cotangent: Array, inputs: list[Node]) -> list[Array]:
 
     ``cotangent`` is ``(*stack, *output.shape)``; the leading axes are never summed over.
     """
+    xp = namespace(cotangent, output.value)  # refuses a cotangent on the other device
     stack = cotangent.shape[: cotangent.ndim - output.ndim]
     if cotangent.shape != stack + output.shape:
         raise InputError("cotangent", f"shape {cotangent.shape}", f"(*stack, *{output.shape}), the output's shape last")
@@ -98,7 +99,6 @@ def backward(output: Node, cotangent: Array, inputs: list[Node]) -> list[Array]:
             if part.shape != stack + parent.shape:
                 raise InputError(vjp.__qualname__, f"a gradient of shape {part.shape}", f"{stack + parent.shape}")
             gradients[parent] = gradients[parent] + part if parent in gradients else part
-    xp = namespace(cotangent)
     zero = cotangent.dtype.type(0)
     results: list[Array] = []
     for node in inputs:
@@ -120,6 +120,8 @@ def vjp(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, Callable[[A
     traced = tree_map(Node, inputs)
     nodes = leaves(traced)
     output = function(*traced)
+    if not hasattr(output, "shape"):
+        raise InputError("function", f"a value of type {type(output).__name__}", "one array")
     if not isinstance(output, Node):  # the function ignores its inputs
         output = Node(output)
 

@@ -13,7 +13,7 @@ setup(
     license="MIT AND CC-BY-SA-3.0",
     license_files=["LICENSE", "minilwa/embedded/LICENSE.md"],
     packages=find_packages(include=["minilwa", "minilwa.*"]),
-    package_data={"minilwa": ["py.typed", "embedded/*"]},
+    package_data={"minilwa": ["py.typed", "embedded/*.npz", "embedded/*.md"]},
     python_requires=">=3.10",
     install_requires=["numpy>=2.0", "scipy>=1.13", "matplotlib>=3.8", "tqdm>=4.66", "pooch>=1.8"],
     extras_require={

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from minilwa.backend import Array
-from minilwa.errors import InputError
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network, split
 from minilwa.norms import Norm
 from minilwa.ops import cross_entropy, mean
-from minilwa.propositions import Perturbations, proposition_2_1, proposition_2_1_stable, proposition_2_2
+from minilwa.propositions import Perturbations, check_form, proposition_2_1, proposition_2_1_stable, proposition_2_2
 from minilwa.tape import value_and_gradient, vjp
 from minilwa.tree import Tree, tree_map
 
@@ -38,13 +37,12 @@ def algorithm_1(network: Network, x: Array, norm: Norm = "l2", form: str = "stab
 
 def perturbations_by_class(network: Network, x: Array, norm: Norm, form: str) -> tuple[Array, Perturbations]:
     """Lines 1 to 4 of Algorithm 1: the predicted class ``(N,)``, and r*_(j) for every class j ``(N, K, *shape)``."""
+    check_form(form)
     if form == "printed":
         alpha, T = jacobian_rows(network, x)  # 1: T by forward-backward propagation up to the softmax layer
         return alpha.argmax(axis=-1), proposition_2_1(alpha, T, norm)  # 2-4
-    if form == "stable":
-        z, J = jacobian_rows(network.logits, x)  # 1: up to the logits
-        return z.argmax(axis=-1), proposition_2_1_stable(z, J, norm)  # 2-4
-    raise InputError("form", repr(form), '"stable" or "printed"')
+    z, J = jacobian_rows(network.logits, x)  # 1: up to the logits
+    return z.argmax(axis=-1), proposition_2_1_stable(z, J, norm)  # 2-4
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class SGD:
 
     def step(self, network: Network, velocity: Tree, gradient: Tree) -> tuple[Network, Tree]:
         """The network and the velocity after one step."""
-        velocity = tree_map(lambda v, g: self.momentum * v - self.rate * g, velocity, gradient)
+        velocity = tree_map(lambda v, g: float(self.momentum) * v - float(self.rate) * g, velocity, gradient)
         return network.with_parameters(tree_map(lambda p, v: p + v, network.parameters, velocity)), velocity
 
 

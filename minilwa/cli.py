@@ -10,10 +10,11 @@ from pathlib import Path
 from minilwa import commands
 from minilwa.backend import DEVICES, DTYPES
 from minilwa.data import EMBEDDED
-from minilwa.directions import DIRECTIONS, FORMS
+from minilwa.directions import DIRECTIONS
 from minilwa.errors import InputError
 from minilwa.experiments.runs import NETWORKS
 from minilwa.methods import METHODS
+from minilwa.propositions import FORMS
 from minilwa.training import Recipe
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended

@@ -16,10 +16,9 @@ from minilwa.checks import check_radius
 from minilwa.errors import InputError
 from minilwa.networks import Network
 from minilwa.norms import Norm, exponent, length, rescale
-from minilwa.propositions import likelihood_direction, proposition_2_2, select, softmax_of_others
+from minilwa.propositions import check_form, likelihood_direction, proposition_2_2, select, softmax_of_others
 from minilwa.tape import vjp
 
-FORMS = ("stable", "printed")
 Direction = Perturb  # (network, x, y) -> (N, *shape)
 
 
@@ -29,6 +28,7 @@ def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str 
     "printed" takes T_y itself; "stable" pulls the cotangent onehot(y) - pi back through the logits, which is T_y over
     alpha_y (1 - alpha_y) and loses nothing when alpha_y is nearly 1.
     """
+    check_form(form)
     if form == "printed":
         alpha, pullback = vjp(network, x)
         cotangent = _onehot(y, alpha)
@@ -63,8 +63,7 @@ def direction(name: str, form: str = "stable", norm: Norm | None = None) -> Dire
     """One of `DIRECTIONS` by name, in a form; ``norm`` replaces the one that it is usually taken in."""
     if name not in DIRECTIONS:
         raise InputError("direction", repr(name), f"one of {', '.join(DIRECTIONS)}")
-    if form not in FORMS:
-        raise InputError("form", repr(form), f"one of {', '.join(FORMS)}")
+    check_form(form)
     return partial(DIRECTIONS[name], form=form, **({} if norm is None else {"norm": exponent(norm)}))
 
 
@@ -80,6 +79,7 @@ def perturbation(
     multiple of ||x||, sample by sample.
     """
     check_radius(radius)
+    exponent(norm)
 
     def perturb(network: Network, x: Array, y: Array) -> Array:
         c = radius * length(x.reshape(len(x), -1), norm) if relative else radius

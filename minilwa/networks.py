@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,21 +53,26 @@ class Network:
 
     @property
     def dtype(self) -> str:
-        """float32 or float64, that of the parameters."""
-        return str(leaves(self.parameters)[0].dtype)
+        """float32 or float64, that of the parameters (float32 if there are none)."""
+        return next((str(p.dtype) for p in leaves(self.parameters)), "float32")
 
 
 def create(
     layers: tuple[Layer, ...], input_shape: Shape, seed: int = 0, dtype: str = "float32", device: str = "cpu"
 ) -> Network:
     """A network with fresh parameters; the same seed gives the same ones on every device and, rounded, dtype."""
-    rng = np.random.default_rng(seed)
-    shapes, parameters, shape = [], [], tuple(input_shape)
+    parameters, shapes = initialise(layers, input_shape, np.random.default_rng(seed))
+    return Network(tuple(layers), tree_map(lambda a: asarray(a, dtype, device), parameters), shapes)
+
+
+def initialise(layers: Sequence[Layer], input_shape: Shape, rng: Any) -> tuple[tuple[Tree, ...], tuple[Shape, ...]]:
+    """Parameters drawn from ``rng``, in float64 on the host, and the shape of one sample that each layer takes."""
+    parameters, shapes, shape = [], [], tuple(input_shape)
     for layer in layers:
         shapes.append(shape)
         part, shape = layer.init(rng, shape)
-        parameters.append(tree_map(lambda a: asarray(a, dtype, device), part))
-    return Network(tuple(layers), tuple(parameters), tuple(shapes))
+        parameters.append(part)
+    return tuple(parameters), tuple(shapes)
 
 
 def mlp(

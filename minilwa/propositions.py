@@ -13,6 +13,14 @@ from minilwa.backend import Array, namespace
 from minilwa.errors import InputError
 from minilwa.norms import Norm, dual_length, steepest
 
+FORMS = ("stable", "printed")
+
+
+def check_form(form: str) -> None:
+    """InputError unless ``form`` is one of `FORMS`."""
+    if form not in FORMS:
+        raise InputError("form", repr(form), f"one of {', '.join(FORMS)}")
+
 
 class Perturbations(NamedTuple):
     """Perturbations as direction and length, since the length of one can exceed what a float holds.

@@ -11,7 +11,7 @@ from minilwa import layers
 from minilwa.backend import Array, asarray, to_numpy
 from minilwa.errors import InputError
 from minilwa.files import read_npz, write_npz
-from minilwa.networks import Network, create
+from minilwa.networks import Network, initialise
 from minilwa.tree import Tree, leaves, tree_map
 
 FORMAT = "minilwa network 1"
@@ -42,26 +42,32 @@ def load_checkpoint(path: str | os.PathLike[str], device: str = "cpu") -> tuple[
         if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']!r}")
         stack = tuple(layers.make(name, settings) for name, settings in header["layers"])
-        network = create(stack, tuple(header["input_shape"]), dtype=str(arrays["p0"].dtype))
-        parameters = _fill(network.parameters, arrays, "p", device)
-        velocity = _fill(network.parameters, arrays, "v", device) if "v0" in arrays else _zeros(parameters)
-        return network.with_parameters(parameters), header.get("training"), velocity
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        template, shapes = initialise(stack, tuple(header["input_shape"]), Blank())
+        parameters = _fill(template, arrays, "p", device)
+        velocity = _fill(template, arrays, "v", device) if "v0" in arrays else tree_map(lambda p: p * 0, parameters)
+        if arrays or len({p.dtype for p in leaves(parameters)}) > 1:
+            raise ValueError("arrays that belong to no layer, or of several dtypes")
+        return Network(stack, parameters, shapes), header["training"], velocity
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, RecursionError) as error:
         raise InputError("network", f"{path} ({error})", "a file that minilwa.save wrote") from None
 
 
-def _zeros(parameters: Tree) -> Tree:
-    return tree_map(lambda p: p * 0, parameters)
+class Blank:
+    """Stands for a random stream where only shapes are wanted: a header may claim any size, and gets no memory."""
+
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
+        """Zeros of ``shape`` that take no room."""
+        return np.broadcast_to(0.0, shape)
 
 
 def _fill(template: Tree, arrays: dict[str, np.ndarray], kind: str, device: str) -> Tree:
-    """``template`` with its leaves replaced by ``arrays[kind + "0"]`` and so on; each must have the leaf's shape."""
+    """``template`` with its leaves taken out of ``arrays``, kind + "0" and so on; each must have the leaf's shape."""
     names = iter([f"{kind}{i}" for i in range(len(leaves(template)))])
 
-    def replace(leaf: Array) -> Array:
-        saved = arrays[next(names)]
-        if saved.shape != leaf.shape or saved.dtype != leaf.dtype:
-            raise ValueError(f"an array of {saved.dtype} {saved.shape} where {leaf.dtype} {leaf.shape} belongs")
-        return asarray(saved, str(leaf.dtype), device)
+    def replace(leaf: np.ndarray) -> Array:
+        saved = arrays.pop(next(names))
+        if saved.shape != leaf.shape:
+            raise ValueError(f"an array of shape {saved.shape} where {leaf.shape} belongs")
+        return asarray(saved, str(saved.dtype), device)
 
     return tree_map(replace, template)

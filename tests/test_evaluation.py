@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm as gaussian
 
-from minilwa.directions import DIRECTIONS, FORMS, direction
+from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import Score, adversarial_images, attacked_scores, clean_score, moved, predict
-from minilwa.networks import Network, create, mlp
 from minilwa.layers import dense, softmax
+from minilwa.networks import Network, create, mlp
+from minilwa.propositions import FORMS
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_attacked_scores_equal_a_loop_over_images(name, clip, network, batch):
 
 
 def test_misclassified_counts_as_wrong_at_every_radius(network, batch):
-    x, y = batch
+    x, _ = batch
     wrong = (predict(network, x) + 1) % 4
     assert [s.correct for s in attacked_scores(network, x, wrong, direction("adv_loss"), [0, 5, 50])] == [0, 0, 0]
 

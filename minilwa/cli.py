@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from minilwa import commands
 from minilwa.backend import DEVICES, DTYPES
@@ -29,14 +31,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"minilwa: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nminilwa: interrupted; the same command goes on from the last whole epoch.", file=sys.stderr)
+        resumes = options.command in (commands.reproduce, commands.train_network)
+        hint = "; the same command goes on from the last whole epoch" if resumes else ""
+        print(f"\nminilwa: interrupted{hint}.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that reports a wrong option in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: error: {message}. See {self.prog} --help.\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands with their options."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="minilwa",
         description='The paper "Learning with Adversary", in code to be read beside it.',
         epilog="Start with:  minilwa reproduce",
@@ -55,7 +67,7 @@ def _reproduce(subparsers) -> None:
         "train and attack the paper's networks, print Table 1, draw Figure 1",
         "minilwa reproduce\n  minilwa reproduce table1 --data mnist --seed 1 --json table1.json",
     )
-    command.add_argument("what", nargs="?", choices=("all", "table1", "figure1"), default="all")
+    command.add_argument("what", nargs="?", choices=("all", "table1", "figure1"), default="all", help="default: all")
     _data_options(command)
     _recipe_options(command)
     _form_option(command)
@@ -94,7 +106,7 @@ def _attack(subparsers) -> None:
         "minilwa attack --network lwa.npz --out attacked\n"
         "  minilwa attack --network lwa.npz --images mine.npz --direction adv_loss --radius 2 --out attacked",
     )
-    command.add_argument("--network", type=Path, metavar="FILE.npz", required=True)
+    command.add_argument("--network", type=Path, metavar="FILE.npz", required=True, help="as minilwa train wrote it")
     command.add_argument(
         "--images", type=Path, metavar="FILE.npz", help="images x and, if known, labels y (default: test images)"
     )
@@ -102,8 +114,8 @@ def _attack(subparsers) -> None:
     command.add_argument("--direction", choices=DIRECTIONS, default="adv_alpha", help="default: %(default)s")
     command.add_argument("--radius", type=float, default=1.5, help="default: %(default)s")
     _attack_options(command)
-    _data_options(command)
-    command.add_argument("--out", type=Path, metavar="DIR", required=True)
+    _data_options(command, dtype=None)
+    command.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for attack.npz, .json, .png")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the labels there too")
 
 
@@ -115,10 +127,10 @@ def _evaluate(subparsers) -> None:
         "accuracy of a network, clean and under the three perturbations",
         "minilwa evaluate --network lwa.npz\n  minilwa evaluate --network lwa.npz --radius 0.5 1 1.5 2 --json lwa.json",
     )
-    command.add_argument("--network", type=Path, metavar="FILE.npz", required=True)
+    command.add_argument("--network", type=Path, metavar="FILE.npz", required=True, help="as minilwa train wrote it")
     command.add_argument("--radius", type=float, nargs="+", default=[1.5], help="one or more (default: 1.5)")
     _attack_options(command)
-    _data_options(command)
+    _data_options(command, dtype=None)
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
 
 
@@ -146,7 +158,7 @@ def _command(subparsers, name: str, function, summary: str, example: str) -> arg
     return command
 
 
-def _data_options(command: argparse.ArgumentParser) -> None:
+def _data_options(command: argparse.ArgumentParser, dtype: str | None = "float32") -> None:
     command.add_argument(
         "--data",
         default=EMBEDDED,
@@ -156,14 +168,14 @@ def _data_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the data (or MINILWA_DATA)")
     command.add_argument("--device", choices=DEVICES, default="cpu", help="default: %(default)s")
-    command.add_argument("--dtype", choices=DTYPES, default="float32", help="default: %(default)s")
+    command.add_argument("--dtype", choices=DTYPES, default=dtype, help=f"default: {dtype or 'the network'}")
 
 
 def _recipe_options(command: argparse.ArgumentParser) -> None:
     standard = Recipe()
-    command.add_argument("--seed", type=int, default=standard.seed, help="default: %(default)s")
+    command.add_argument("--seed", type=int, default=standard.seed, help="of all that is drawn (default: %(default)s)")
     command.add_argument("--epochs", type=int, default=standard.epochs, help="default: %(default)s")
-    command.add_argument("--batch", type=int, default=standard.batch, help="default: %(default)s")
+    command.add_argument("--batch", type=int, default=standard.batch, help="images a step (default: %(default)s)")
     command.add_argument("--rate", type=float, default=standard.rate, help="learning rate (default: %(default)s)")
     command.add_argument("--momentum", type=float, default=standard.momentum, help="default: %(default)s")
 
@@ -182,6 +194,7 @@ def _form_option(command: argparse.ArgumentParser) -> None:
 
 def _norm(text: str) -> str | float:
     try:
-        return float(text)
+        p = float(text)
     except ValueError:
         return text
+    return "linf" if p == math.inf else p  # JSON has no infinity

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import math
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from minilwa import report
 from minilwa.backend import Array, like, to_numpy
-from minilwa.checks import check_images
+from minilwa.checks import check_images, check_labels
 from minilwa.data import Dataset, as_images, as_labels, describe
 from minilwa.data import load as load_data
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
 from minilwa.experiments import figure1, table1
-from minilwa.experiments.runs import Setting, build, progress
+from minilwa.experiments.runs import Setting, build, claim, progress, trained
 from minilwa.files import read_npz, write_json, write_npz, write_text
-from minilwa.methods import method
+from minilwa.methods import METHODS, Method, method
 from minilwa.networks import Network
+from minilwa.norms import Norm
 from minilwa.saving import load
-from minilwa.training import Recipe, train
+from minilwa.training import Recipe
+from minilwa.tree import tree_map
 
 PICTURED = 10  # as many images as fit side by side
 
 
 def reproduce(options: Namespace) -> None:
     """Train and attack the paper's networks; print Table 1, draw Figure 1, leave everything in a folder."""
-    dataset = dataset_of(options)
-    out = options.out or Path("results") / f"{Path(dataset.name).stem}-seed{options.seed}"
-    setting = Setting(dataset, out, recipe_of(options), options.form, options.dtype, options.device)
-    write_json(out / "config.json", setting.describe())
+    out = options.out or Path("results") / f"{Path(options.data).stem}-seed{options.seed}"
+    check_outputs(out / "config.json", out / "networks" / "Normal.npz", options.json)
+    setting = setting_of(options, out)
+    if options.what in {"all", "figure1"}:
+        build("lenet", setting)  # images too small for it are found now, not after Table 1
+    claim(setting)
     results: dict[str, Any] = {}
     if options.what in {"all", "table1"}:
         results["table1"] = table1.run(setting)
@@ -38,7 +44,8 @@ def reproduce(options: Namespace) -> None:
         write_json(out / "table1.json", results["table1"])
         write_text(out / "table1.md", table + "\n")
         print(
-            f"\nTable 1, L2 radius {table1.RADIUS}: ours on {dataset.name} [95% Wilson interval], the paper's beneath\n"
+            f"\nTable 1, L2 radius {table1.RADIUS}: ours on {setting.dataset.name} [95% Wilson interval], "
+            "the paper's beneath\n"
         )
         print(table)
     if options.what in {"all", "figure1"}:
@@ -52,32 +59,24 @@ def reproduce(options: Namespace) -> None:
 
 def train_network(options: Namespace) -> None:
     """Train one network and save it."""
-    dataset = dataset_of(options)
-    wanted = {
-        "along": options.direction,
-        "radius": options.radius,
-        "norm": options.norm,
-        "at": options.at,
-        "form": options.form,
-    }
-    chosen = method(options.method, **{key: value for key, value in wanted.items() if value is not None})
-    recipe = recipe_of(options)
-    setting = Setting(dataset, options.out.parent, recipe, options.form, options.dtype, options.device)
-    network = build(options.network, setting, chosen.dropout)
-    with progress(f"train {chosen.name}", recipe.epochs * len(dataset.x_train)) as bar:
-        network = train(network, dataset.x_train, dataset.y_train, chosen, recipe, options.out, bar.update)
+    check_outputs(options.out, options.json)
+    chosen = method_of(options)
+    setting = setting_of(options, options.out.parent)
+    dataset = setting.dataset
+    network = trained(setting, options.out, build(options.network, setting, chosen.dropout), chosen)
     found = clean_score(network, dataset.x_test, dataset.y_test)
     low, high = found.interval()
     print(f"{options.out}: {options.network} trained by {chosen.name} on {dataset.name}")
     print(f"accuracy on {found.n} test images: {found.accuracy:.4f}  [{low:.4f}, {high:.4f}]")
     if options.json:
-        settings = {"method": vars(chosen), "recipe": vars(recipe), "data": dataset.name, "network": options.network}
+        settings = setting.describe() | {"network": options.network, "method": vars(chosen)}
         write_json(options.json, settings | {"validation": found.describe()})
 
 
 def attack(options: Namespace) -> None:
     """Perturb images; leave them, their labels before and after and a picture in a folder."""
-    network = load(options.network, options.device)
+    check_outputs(*(options.out / f"attack.{end}" for end in ("npz", "json", "png")), options.json)
+    network = network_of(options)
     x, y = images_of(options, network)
     along = direction(options.direction, options.form)
     x_hat = adversarial_images(network, x, y, along, options.radius, options.norm, options.clip)
@@ -100,14 +99,16 @@ def attack(options: Namespace) -> None:
     report.draw_images(options.out / "attack.png", **shown)
     for name in labels:
         print(f"{name:>7}: {' '.join(map(str, host[name][:40]))}{' ...' if len(x) > 40 else ''}")
-    print(f"{turned} of {len(x)} predictions turned by {options.direction} of {options.norm} norm {options.radius:g}")
+    distance = f"{title(options.norm)} norm {options.radius:g}"
+    print(f"{turned} of {len(x)} predictions turned by {options.direction}, {distance}")
     print(f"{options.out}: attack.npz, attack.json, attack.png")
 
 
 def evaluate(options: Namespace) -> None:
     """Accuracy of a network, clean and under the three perturbations, at one or more radii."""
-    network = load(options.network, options.device)
-    dataset = dataset_of(options)
+    check_outputs(options.json)
+    network = network_of(options)
+    dataset = dataset_for(network, options)
     x, y = dataset.x_test, dataset.y_test
     scores = [("clean", 0.0, clean_score(network, x, y))]
     with progress("attack", len(DIRECTIONS) * len(x)) as bar:
@@ -115,7 +116,7 @@ def evaluate(options: Namespace) -> None:
             along = direction(name, options.form)
             found = attacked_scores(network, x, y, along, options.radius, options.norm, options.clip, bar.update)
             scores += [(name, radius, score) for radius, score in zip(options.radius, found, strict=True)]
-    print(f"{options.network} on {len(x)} test images of {dataset.name}, radius in {options.norm}, 95% intervals")
+    print(f"{options.network} on {len(x)} test images of {dataset.name}, {title(options.norm)} radius, 95% intervals")
     rows = [{"direction": name, "radius": radius, **score.describe()} for name, radius, score in scores]
     for row in rows:
         low, high = row["interval"]
@@ -127,23 +128,78 @@ def evaluate(options: Namespace) -> None:
 
 def show_data(options: Namespace) -> None:
     """Load a data set and say what it holds."""
-    dataset = dataset_of(options)
+    check_outputs(options.json)
+    dataset = dataset_of(options, options.dtype)
     print(describe(dataset))
     if options.json:
         shapes = {key: list(getattr(dataset, key).shape) for key in ("x_train", "y_train", "x_test", "y_test")}
         write_json(options.json, {"name": dataset.name, "classes": dataset.classes, "shapes": shapes})
 
 
-def dataset_of(options: Namespace) -> Dataset:
+def check_outputs(*paths: Path | None) -> None:
+    """InputError unless every path (None: no file is wanted) can be written; found now, not after minutes of work."""
+    for path in filter(None, paths):
+        folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError("output", f"{path} ({folder} is no folder to write to)", "a path that can be written")
+        if os.path.exists(path) and not path.is_file():  # a folder, or a device such as /dev/stdout
+            raise InputError("output", f"{path}, which is no ordinary file", "a path that can be written")
+
+
+def setting_of(options: Namespace, out: Path) -> Setting:
+    """The data and the recipe that the options give, checked, with ``out`` for a results folder."""
+    return Setting(
+        dataset_of(options, options.dtype), out, recipe_of(options), options.form, options.dtype, options.device
+    )
+
+
+def dataset_of(options: Namespace, dtype: str) -> Dataset:
     """The data that the options name."""
-    return load_data(options.data, options.data_dir, options.dtype, options.device)
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise InputError("data_dir", options.data_dir, "a folder")
+    return load_data(options.data, options.data_dir, dtype, options.device)
+
+
+def dataset_for(network: Network, options: Namespace) -> Dataset:
+    """The data that the options name, in the network's dtype; InputError if the network is for other data."""
+    dataset = dataset_of(options, network.dtype)
+    try:
+        check_images(network, dataset.x_test)
+        check_labels(network, dataset.x_test, dataset.y_test)
+    except InputError as error:
+        if error.argument == "network":
+            raise
+        got = f"{dataset.name} for {options.network} ({str(error).rstrip('.')})"
+        raise InputError("data", got, "data like those that it was trained on", "Name them with --data.") from None
+    return dataset
+
+
+def network_of(options: Namespace) -> Network:
+    """The network that the options name, in their dtype if they give one."""
+    network = load(options.network, options.device)
+    dtype = options.dtype or network.dtype
+    return network.with_parameters(tree_map(lambda p: p.astype(dtype), network.parameters))
 
 
 def recipe_of(options: Namespace) -> Recipe:
     """The training recipe that the options give."""
+    if options.seed < 0:
+        raise InputError("seed", options.seed, "a number >= 0")
+    if not math.isfinite(options.rate):
+        raise InputError("rate", options.rate, "a finite number > 0")
     return Recipe(
         epochs=options.epochs, batch=options.batch, rate=options.rate, momentum=options.momentum, seed=options.seed
     )
+
+
+def method_of(options: Namespace) -> Method:
+    """The method that the options name, changed as they say; InputError if it perturbs nothing and they say how."""
+    wanted = {"along": options.direction, "radius": options.radius, "norm": options.norm, "at": options.at}
+    changes = {key: value for key, value in wanted.items() if value is not None}
+    if changes and METHODS[options.method].along is None:
+        hint = "Choose with --method one that perturbs, such as LWA."
+        raise InputError("method", f"{options.method} with a perturbation ({', '.join(changes)})", "none with it", hint)
+    return method(options.method, form=options.form, **changes)
 
 
 def images_of(options: Namespace, network: Network) -> tuple[Array, Array]:
@@ -151,7 +207,7 @@ def images_of(options: Namespace, network: Network) -> tuple[Array, Array]:
     if options.images is None:
         if options.count < 1:
             raise InputError("count", options.count, "a number of images >= 1")
-        dataset = dataset_of(options)
+        dataset = dataset_for(network, options)
         return dataset.x_test[: options.count], dataset.y_test[: options.count]
     _, arrays = read_npz("images", options.images)
     if "x" not in arrays:
@@ -159,3 +215,8 @@ def images_of(options: Namespace, network: Network) -> tuple[Array, Array]:
     x = as_images("x", arrays["x"], network.dtype, options.device)
     check_images(network, x)
     return x, like(as_labels("y", arrays["y"], len(x)), x) if "y" in arrays else predict(network, x)
+
+
+def title(norm: Norm) -> str:
+    """A norm's name: l2, or l3 for the number 3."""
+    return norm if isinstance(norm, str) else f"l{norm:g}"

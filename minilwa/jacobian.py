@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,10 +25,10 @@ def jacobian_rows(
         raise InputError("function", f"a value of shape {value.shape}", f"({len(x)}, K), one row a sample")
     xp = namespace(x)
     samples, classes = value.shape
-    wanted = list(range(classes) if rows is None else rows)
+    wanted = _whole("rows", range(classes) if rows is None else rows)
     if not wanted or min(wanted) < 0 or max(wanted) >= classes:
         raise InputError("rows", wanted, f"class numbers from 0 to {classes - 1}")
-    chunk = len(wanted) if chunk is None else chunk
+    (chunk,) = _whole("chunk", [len(wanted) if chunk is None else chunk])
     if chunk < 1:
         raise InputError("chunk", chunk, "a number of rows >= 1")
     parts = []
@@ -37,3 +38,10 @@ def jacobian_rows(
         parts.append(pullback(cotangents)[0])  # (R, N, *x.shape[1:])
     stacked = parts[0] if len(parts) == 1 else xp.concatenate(parts)
     return value, xp.moveaxis(stacked, 0, 1)
+
+
+def _whole(argument: str, numbers: Any) -> list[int]:
+    try:
+        return [operator.index(number) for number in numbers]
+    except TypeError:
+        raise InputError(argument, numbers, "whole numbers") from None

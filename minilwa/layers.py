@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minilwa import ops
+from minilwa.bounds import WeightBound, convolution_norm, matrix_norm
 from minilwa.conv import conv2d, max_pool2d, output_size
 from minilwa.errors import InputError
 from minilwa.tree import Tree
@@ -24,12 +25,17 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """A pure (init, apply) pair, and the name and settings that make it again."""
+    """A pure (init, apply) pair, and the name and settings that make it again.
+
+    ``bound`` is an upper bound of the L2 norm of the layer's derivative, at every input, in evaluation mode: a number,
+    or a `WeightBound` of ``parameters["w"]``; None if there is none to state.
+    """
 
     name: str
     settings: dict[str, Any]
     init: Callable[[np.random.Generator, Shape], tuple[Tree, Shape]]
     apply: Callable[..., Any]
+    bound: float | WeightBound | None = None
 
 
 def uniform_weights(rng: np.random.Generator, shape: Shape, scale: float | None, fan_in: int) -> np.ndarray:
@@ -49,7 +55,7 @@ def dense(units: int, scale: float | None = None) -> Layer:
     def apply(parameters, x, rng=None):
         return x @ parameters["w"] + parameters["b"]
 
-    return Layer("dense", {"units": units, "scale": scale}, init, apply)
+    return Layer("dense", {"units": units, "scale": scale}, init, apply, WeightBound(matrix_norm, 1.0))
 
 
 def conv(filters: int, size: int, stride: int = 1, padding: int = 0, scale: float | None = None) -> Layer:
@@ -64,8 +70,12 @@ def conv(filters: int, size: int, stride: int = 1, padding: int = 0, scale: floa
     def apply(parameters, x, rng=None):
         return conv2d(x, parameters["w"], stride=stride, padding=padding) + parameters["b"]
 
+    def norm(w, shape):
+        return convolution_norm(w, shape[1] + 2 * padding, shape[2] + 2 * padding)
+
     settings = {"filters": filters, "size": size, "stride": stride, "padding": padding, "scale": scale}
-    return Layer("conv", settings, init, apply)
+    # by Cauchy and Schwarz over the size * size places of a filter, at each frequency
+    return Layer("conv", settings, init, apply, WeightBound(norm, size))
 
 
 def max_pool(size: int, stride: int | None = None) -> Layer:
@@ -79,22 +89,23 @@ def max_pool(size: int, stride: int | None = None) -> Layer:
         {"size": size, "stride": stride},
         init,
         lambda parameters, x, rng=None: max_pool2d(x, size=size, stride=stride),
+        bound=float(-(-size // (stride or size))),  # the square root of how many windows a pixel can be the largest of
     )
 
 
-def elementwise(name: str, function: Callable[[Any], Any]) -> Callable[[], Layer]:
+def parameterless(name: str, function: Callable[[Any], Any], bound: float) -> Callable[[], Layer]:
     """A layer without settings or parameters that keeps the shape."""
 
     def make() -> Layer:
-        return Layer(name, {}, lambda rng, shape: ((), shape), lambda parameters, x, rng=None: function(x))
+        return Layer(name, {}, lambda rng, shape: ((), shape), lambda parameters, x, rng=None: function(x), bound)
 
     make.__doc__ = f"{name}, shape kept."
     return make
 
 
-relu = elementwise("relu", ops.relu)
-tanh = elementwise("tanh", ops.tanh)
-softmax = elementwise("softmax", ops.softmax)
+relu = parameterless("relu", ops.relu, 1.0)
+tanh = parameterless("tanh", ops.tanh, 1.0)
+softmax = parameterless("softmax", ops.softmax, 0.5)  # diag(alpha) - alpha alpha^T has no larger eigenvalue
 
 
 def flatten() -> Layer:
@@ -104,6 +115,7 @@ def flatten() -> Layer:
         {},
         lambda rng, shape: ((), (math.prod(shape),)),
         lambda parameters, x, rng=None: ops.reshape(x, shape=(x.shape[0], math.prod(x.shape[1:]))),
+        bound=1.0,
     )
 
 
@@ -115,7 +127,7 @@ def dropout(rate: float) -> Layer:
     def apply(parameters, x, rng=None):
         return x if rng is None else ops.dropout(x, rate=rate, rng=rng)
 
-    return Layer("dropout", {"rate": rate}, lambda rng, shape: ((), shape), apply)
+    return Layer("dropout", {"rate": rate}, lambda rng, shape: ((), shape), apply, bound=1.0)
 
 
 def chain(*layers: Layer) -> Layer:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from minilwa.backend import asarray
+from minilwa.bounds import Memory
 from minilwa.errors import InputError
 from minilwa.layers import Layer, Shape, chain, conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
 from minilwa.tree import Tree, leaves, tree_map
@@ -26,6 +27,7 @@ class Network:
     layers: tuple[Layer, ...]
     parameters: tuple[Tree, ...]
     shapes: tuple[Shape, ...]  # what each layer takes: the shape of one sample
+    memory: Memory = field(default_factory=Memory, compare=False, repr=False)  # of operator norms, for `row_bounds`
 
     def __call__(self, x: Any) -> Any:
         """The output for ``x``, in evaluation mode."""
@@ -139,8 +141,8 @@ def split(network: Network, at: int) -> tuple[Network, Network]:
     if not 0 < at < len(network.layers):
         raise InputError("at", at, f"a number of layers from 1 to {len(network.layers) - 1}")
     return (
-        Network(network.layers[:at], network.parameters[:at], network.shapes[:at]),
-        Network(network.layers[at:], network.parameters[at:], network.shapes[at:]),
+        Network(network.layers[:at], network.parameters[:at], network.shapes[:at], network.memory),
+        Network(network.layers[at:], network.parameters[at:], network.shapes[at:], network.memory),
     )
 
 

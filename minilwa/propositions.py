@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from minilwa.backend import Array, namespace
 from minilwa.errors import InputError
 from minilwa.norms import Norm, dual_length, steepest
@@ -36,9 +38,9 @@ class Perturbations(NamedTuple):
     def r(self) -> Array:
         """The perturbations themselves, ``(..., *shape)``."""
         xp = namespace(self.direction)
-        distance = xp.exp(self.log_distance).reshape(
-            self.log_distance.shape + (1,) * (self.direction.ndim - self.log_distance.ndim)
-        )
+        with np.errstate(over="ignore"):  # infinite is what such a length is
+            distance = xp.exp(self.log_distance)
+        distance = distance.reshape(distance.shape + (1,) * (self.direction.ndim - distance.ndim))
         return self.direction * xp.where(self.direction == 0, 1, distance)  # 0 * inf would be nan
 
 
@@ -53,29 +55,40 @@ def proposition_2_1(alpha: Array, T: Array, norm: Norm = "l2") -> Perturbations:
     a = rows - _take(rows, predicted)  # (N, K, D)
     delta = _take(alpha, predicted) - alpha  # (N, K)
     slope = dual_length(a, norm)
-    log_distance = xp.where(delta > 0, _log(xp.where(delta > 0, delta, 1)) - _log(slope), -xp.inf)
+    log_distance = xp.where(delta > 0, log_or_inf(xp.where(delta > 0, delta, 1)) - log_or_inf(slope), -xp.inf)
     return _candidates(steepest(a, norm), log_distance, predicted, T.shape)
 
 
 def proposition_2_1_stable(z: Array, J: Array, norm: Norm = "l2") -> Perturbations:
     """`proposition_2_1` from logits ``(N, K)`` and their rows J_k = dz_k/dx ``(N, K, *shape)``, without cancellation.
 
-    With D_j = J_j - J_J, pi the softmax over the classes other than J, G = sum_k pi_k D_k and tau_j = pi_j / delta_j:
-    a_j = (1 - alpha_J) delta_j (G + tau_j D_j), so that direction and log distance need no small difference. At an
-    exact tie, delta_j = 0, the direction is D_j and the distance 0.
+    With D_j = J_j - J_J, s = 1 - alpha_J, pi the softmax over the classes other than J and G = sum_k pi_k D_k:
+    a_j = s (delta_j G + pi_j D_j), so that direction and log distance need no small difference. At an exact tie,
+    delta_j = 0, that is the direction D_j and the distance 0.
     """
     xp, predicted, rows = _prepare("z", z, "J", J)
     D = rows - _take(rows, predicted)  # (N, K, D)
-    pi, log_others = softmax_of_others(z, predicted)
-    own = _take(z, predicted)
-    log_all = xp.logaddexp(log_others, own)
-    log_s = log_others - log_all  # (N, 1), s = 1 - alpha_J
-    delta = -xp.exp(own - log_all) * xp.expm1(z - own)  # (N, K)
-    tau = pi / xp.where(delta > 0, delta, 1)
+    pi, delta, log_s = stable_weights(z, predicted)
     G = xp.einsum("nk,nkd->nd", pi, D)[:, None]
-    v = xp.where((delta > 0)[..., None], G + tau[..., None] * D, D)  # (N, K, D)
-    log_distance = xp.where(delta > 0, -log_s - _log(dual_length(v, norm)), -xp.inf)
+    v = delta[..., None] * G + pi[..., None] * D  # (N, K, D), a_j / s
+    log_distance = stable_log_distance(delta, log_s, dual_length(v, norm))
     return _candidates(steepest(v, norm), log_distance, predicted, J.shape)
+
+
+def stable_weights(z: Array, predicted: Array) -> tuple[Array, Array, Array]:
+    """pi and delta, each ``(N, K)``, and log s ``(N, 1)``, of logits ``(N, K)`` that are largest at ``predicted``."""
+    xp = namespace(z)
+    margin = z - _take(z, predicted)  # <= 0: an offset common to the logits must not cost digits
+    pi, log_others = softmax_of_others(margin, predicted)
+    log_all = xp.logaddexp(log_others, 0)
+    return pi, -xp.exp(-log_all) * xp.expm1(margin), log_others - log_all
+
+
+def stable_log_distance(delta: Array, log_s: Array, size: Array) -> Array:
+    """log(delta_j / ||a_j||_*) from ``size`` = ||a_j / s||_*: -inf where delta_j is 0, +inf where only ``size`` is."""
+    xp = namespace(delta)
+    found = log_or_inf(xp.where(delta > 0, delta, 1)) - log_s - log_or_inf(size)
+    return xp.where(delta > 0, found, -xp.inf)
 
 
 def softmax_of_others(z: Array, reference: Array) -> tuple[Array, Array]:
@@ -121,6 +134,8 @@ def _prepare(name: str, values: Array, rows_name: str, rows: Array):
         raise InputError(f"{name}, {rows_name}", got, "(N, K) and (N, K, ...)")
     if values.shape[1] < 2:
         raise InputError(name, "1 class", "at least 2")
+    if not rows.size:
+        raise InputError(f"{name}, {rows_name}", f"shapes {values.shape} and {rows.shape}", "at least one sample")
     return xp, values.argmax(axis=-1), rows.reshape(*values.shape, -1)
 
 
@@ -130,7 +145,8 @@ def _take(array: Array, classes: Array) -> Array:
     return namespace(array).take_along_axis(array, where, axis=1)
 
 
-def _log(a: Array) -> Array:
+def log_or_inf(a: Array) -> Array:
+    """log a, and -inf at 0, without a warning."""
     xp = namespace(a)
     return xp.where(a > 0, xp.log(xp.where(a > 0, a, 1)), -xp.inf)
 
@@ -139,5 +155,4 @@ def _candidates(directions: Array, log_distance: Array, predicted: Array, shape:
     xp = namespace(directions)
     at_predicted = predicted[:, None] == xp.arange(shape[1])
     log_distance = xp.where(at_predicted, xp.inf, log_distance).astype(directions.dtype)
-    directions = xp.where(xp.isposinf(log_distance)[..., None], 0, directions)
     return Perturbations(directions.reshape(shape), log_distance)

@@ -79,9 +79,9 @@ def draw_images(
 
 
 def displayed(image: np.ndarray) -> np.ndarray:
-    """``(C, H, W)`` as matplotlib shows it: ``(H, W)`` if grey, else ``(H, W, 3)``, cut off at black and white."""
+    """``(C, H, W)`` as matplotlib shows it: ``(H, W, 3)`` if C = 3, else grey ``(H, W)``; cut to [0, 1]."""
     image = np.clip(image, 0, 1)
-    return image.transpose(1, 2, 0) if len(image) == 3 else image[0]
+    return image.transpose(1, 2, 0) if len(image) == 3 else image.mean(axis=0)
 
 
 def new_figure(width: float, height: float) -> Any:

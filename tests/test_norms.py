@@ -110,7 +110,7 @@ def test_a_batch_is_its_rows_and_the_input_is_left_alone(v, norm):
     st.booleans(),
 )
 def test_rescale_sets_the_length_and_keeps_the_direction(v, norm, radius, one_each):
-    radii = radius * np.arange(1, len(v) + 1, dtype=v.dtype) if one_each else np.full(len(v), radius, v.dtype)
+    radii = radius * np.arange(1.0, len(v) + 1) if one_each else np.full(len(v), radius)
     scaled = rescale(v, radii if one_each else radius, norm)
     assert scaled.shape == v.shape
     assert scaled.dtype == v.dtype

@@ -536,6 +536,7 @@ def test_select_takes_one_class_a_sample():
         (np.ones((2, 3)), np.ones((2, 4, 4))),  # K differs
         (np.ones((2, 3)), np.ones((1, 3, 4))),  # N differs
         (np.ones(3), np.ones((3, 4))),
+        (np.ones(3), np.ones(3)),
         (np.ones((2, 3, 1)), np.ones((2, 3, 1))),
         (np.ones((2, 3)), np.ones(2)),
         (np.ones((0, 3)), np.ones((0, 3, 4))),  # no sample

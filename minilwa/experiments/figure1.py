@@ -15,7 +15,7 @@ RADII = tuple(i / 5 for i in range(21))  # 0 to 4
 def run(setting: Setting) -> dict[str, Any]:
     """Train, attack, measure: the configuration, and a curve of accuracies for each perturbation."""
     data = setting.dataset
-    network = trained(setting, "LeNet-Normal", build("lenet", setting), METHODS["Normal"])
+    network = trained(setting, setting.kept("LeNet-Normal"), build("lenet", setting), METHODS["Normal"])
     curves = []
     with progress("attack LeNet-Normal", len(DIRECTIONS) * len(data.x_test)) as bar:
         for name in DIRECTIONS:

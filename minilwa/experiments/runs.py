@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import platform
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from minilwa.data import Dataset
+from minilwa.errors import InputError
+from minilwa.files import write_json
 from minilwa.methods import Method
 from minilwa.networks import Network, cifar_net, lenet, mlp
 from minilwa.training import Recipe, train
@@ -41,6 +44,30 @@ class Setting:
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
         }
 
+    def kept(self, name: str) -> Path:
+        """Where the trained network of this name is kept."""
+        return self.out / "networks" / f"{name}.npz"
+
+
+def claim(setting: Setting) -> None:
+    """Write the configuration into the results folder; InputError if the folder belongs to another one."""
+    path, config = setting.out / "config.json", setting.describe()
+    if path.exists():
+        hint = "Choose another --out, or delete it to start anew."
+        try:
+            held, wanted = choices(json.loads(path.read_text(encoding="utf-8"))), choices(config)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputError("out", f"{path} ({error})", "a configuration that minilwa wrote", hint) from None
+        if changed := [key for key in wanted if held.get(key) != wanted[key]]:
+            got = f"{setting.out}, which holds runs with other {', '.join(changed)}"
+            raise InputError("out", got, "the same", hint)
+    write_json(path, config)
+
+
+def choices(config: dict[str, Any]) -> dict[str, Any]:
+    """What a configuration chose, in one dict: all but the versions, which may change between runs."""
+    return {key: value for key, value in {**config, **config["recipe"]}.items() if key not in {"recipe", "versions"}}
+
 
 NETWORKS = ("mlp", "lenet", "cifar")
 
@@ -56,7 +83,10 @@ def build(kind: str, setting: Setting, rate: float = 0.0) -> Network:
     }
     if kind == "mlp":
         return mlp(math.prod(data.input_shape), 1000, 1000, data.classes, input_shape=data.input_shape, **common)
-    return {"lenet": lenet, "cifar": cifar_net}[kind](data.input_shape, data.classes, **common)
+    try:
+        return {"lenet": lenet, "cifar": cifar_net}[kind](data.input_shape, data.classes, **common)
+    except InputError as error:
+        raise InputError("data", f"images of shape {data.input_shape}", f"larger ones, for {kind}") from error
 
 
 @contextmanager
@@ -68,9 +98,11 @@ def progress(label: str, images: int) -> Iterator[Any]:
         yield bar
 
 
-def trained(setting: Setting, name: str, network: Network, method: Method) -> Network:
-    """``network`` trained on the setting's data and kept in ``out/networks/name.npz``, where a later call finds it."""
+def trained(setting: Setting, path: Path, network: Network, method: Method) -> Network:
+    """``network`` trained on the setting's data and kept in ``path``, where a later call finds it."""
     data = setting.dataset
-    path = setting.out / "networks" / f"{name}.npz"
-    with progress(f"train {name}", setting.recipe.epochs * len(data.x_train)) as bar:
+    with (
+        progress(f"train {path.stem}", setting.recipe.epochs * len(data.x_train)) as bar,
+        np.errstate(over="ignore", invalid="ignore"),  # `train` says in one line which rate was too high
+    ):
         return train(network, data.x_train, data.y_train, method, setting.recipe, path, bar.update)

@@ -8,9 +8,9 @@ from typing import Any
 from minilwa.backend import Array
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.evaluation import Score, adversarial_images, attacked_scores, clean_score
-from minilwa.experiments.paper import TABLE_1
+from minilwa.experiments.paper import COLUMNS, TABLE_1
 from minilwa.experiments.runs import Setting, build, progress, trained
-from minilwa.methods import METHODS
+from minilwa.methods import METHODS, method
 from minilwa.networks import Network
 
 RADIUS = 1.5
@@ -19,8 +19,10 @@ RADIUS = 1.5
 def run(setting: Setting) -> dict[str, Any]:
     """Train, attack, measure: the configuration, and a row for each method in the paper's order."""
     fixed = fixed_set(setting)
-    methods = {name: METHODS[name] for name in TABLE_1}
-    networks = {name: trained(setting, name, build("mlp", setting, m.dropout), m) for name, m in methods.items()}
+    methods = {name: method(name, form=setting.form) for name in TABLE_1}
+    networks = {
+        name: trained(setting, setting.kept(name), build("mlp", setting, m.dropout), m) for name, m in methods.items()
+    }
     rows = [row(name, scores(setting, name, network, fixed)) for name, network in networks.items()]
     config = setting.describe() | {"radius": RADIUS, "methods": {name: vars(m) for name, m in methods.items()}}
     return {"config": config, "rows": rows}
@@ -29,7 +31,7 @@ def run(setting: Setting) -> dict[str, Any]:
 def fixed_set(setting: Setting) -> Array:
     """The test images moved along Adv_Loss of a second Normal network, trained from another seed: column "Fixed"."""
     other = replace(setting, recipe=replace(setting.recipe, seed=setting.recipe.seed + 1))
-    source = trained(other, "Normal-for-fixed-set", build("mlp", other), METHODS["Normal"])
+    source = trained(other, other.kept("Normal-for-fixed-set"), build("mlp", other), METHODS["Normal"])
     data = setting.dataset
     return adversarial_images(source, data.x_test, data.y_test, direction("adv_loss", setting.form), RADIUS)
 
@@ -49,8 +51,8 @@ def row(method: str, found: dict[str, Score]) -> dict[str, Any]:
     """A row as plain JSON data: accuracies, their Wilson intervals, and how many attacks found no direction."""
     return {
         "method": method,
-        **{column: score.accuracy for column, score in found.items()},
+        **{column: found[column].accuracy for column in COLUMNS},
         "n": found["validation"].n,
-        "intervals": {column: score.interval() for column, score in found.items()},
+        "intervals": {column: found[column].interval() for column in COLUMNS},
         "zero_gradients": {column: found[column].zero_gradients for column in DIRECTIONS},
     }

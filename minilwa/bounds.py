@@ -1,0 +1,75 @@
+"""Upper bounds of operator norms: how far a layer can stretch a vector, and a difference of two logits' rows reach.
+
+Every bound is a true one, in the L2 norm, at every input: the lazy Algorithm 1 rests its certificate on them. Nor can
+one be stale. A remembered bound belongs to a copy of the weights, and the distance between the weights as they are and
+that copy is added to it, since ||W|| <= ||W_0|| + ||W - W_0||.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minilwa.backend import Array, like, to_numpy
+
+SLACK = 1 + 1e-5  # more than rounding in float32 can take off a bound
+RENEW = 0.5  # the drift, in parts of the bound, from which on a bound is computed anew
+
+
+class WeightBound(NamedTuple):
+    """How a layer's bound comes from its weights.
+
+    ``norm`` ``(weights, shape of a sample) -> bound``, a number or an array of them, on float64 host weights; a change
+    of the weights by d in the Frobenius norm changes it by ``per_frobenius * d`` at most.
+    """
+
+    norm: Callable[[np.ndarray, tuple[int, ...]], Any]
+    per_frobenius: float
+
+
+@dataclass
+class Memory:
+    """Bounds computed before, by place in the network, with copies of the weights that they belong to."""
+
+    entries: dict[Any, tuple[Array, Any]] = field(default_factory=dict)
+
+    def recall(self, place: Any, weights: Array, shape: tuple[int, ...], bound: WeightBound) -> Any:
+        """The bound of ``weights``: remembered, with what they have drifted since added, or computed."""
+        if place in self.entries and self.entries[place][0].shape == weights.shape:
+            copy, known = self.entries[place]
+            change = (weights - copy).ravel()
+            drift = bound.per_frobenius * math.sqrt(float(change @ change)) * SLACK
+            if drift <= RENEW * float(known.max()):
+                return known + drift
+        exact = np.asarray(bound.norm(to_numpy(weights).astype(np.float64), shape))
+        known = like((exact * SLACK).astype(weights.dtype), weights)
+        self.entries[place] = weights.copy(), known
+        return known
+
+
+def matrix_norm(w: np.ndarray, shape: tuple[int, ...]) -> float:
+    """The largest singular value of ``w`` ``(inputs, outputs)``."""
+    return float(np.linalg.svd(w, compute_uv=False)[0])
+
+
+def column_distances(w: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """||w_j - w_i|| for every two columns of ``w`` ``(inputs, K)``: ``(K, K)``."""
+    products = w.T @ w
+    squares = np.diag(products)
+    rounding = 1e-12 * squares.max()  # a small difference of large products
+    return np.sqrt(np.maximum(squares[:, None] + squares - 2 * products, 0) + rounding)
+
+
+def convolution_norm(w: np.ndarray, height: int, width: int) -> float:
+    """An upper bound for filters ``w`` ``(F, C, kh, kw)`` on images that are, padding included, height x width.
+
+    The convolution is a part of the cyclic one on a torus of that size: its windows are those that do not wrap around,
+    and strides leave out more. The cyclic one falls apart, by the Fourier transform, into a matrix ``(F, C)`` for each
+    frequency, so its norm is the largest singular value among theirs.
+    """
+    spectrum = np.fft.fft2(w, (height, width)).transpose(2, 3, 0, 1)  # (height, width, F, C)
+    return float(np.linalg.svd(spectrum, compute_uv=False).max())

@@ -17,6 +17,7 @@ from minilwa.directions import adv_alpha, adv_loss, direction, perturbation
 from minilwa.errors import InputError
 from minilwa.evaluation import Score, adversarial_images, attacked_scores, clean_score, predict
 from minilwa.jacobian import jacobian_rows
+from minilwa.lazy import lazy_algorithm_1
 from minilwa.methods import METHODS, Method, method
 from minilwa.networks import Network, cifar_net, create, join, lenet, mlp, split
 from minilwa.propositions import Perturbations, proposition_2_1, proposition_2_1_stable, proposition_2_2
@@ -48,6 +49,7 @@ __all__ = [
     "direction",
     "jacobian_rows",
     "join",
+    "lazy_algorithm_1",
     "lenet",
     "load",
     "load_data",

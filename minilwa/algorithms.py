@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilwa.backend import Array
+from minilwa.checks import check_images
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network, split
 from minilwa.norms import Norm
@@ -31,6 +32,7 @@ def algorithm_1(network: Network, x: Array, norm: Norm = "l2", form: str = "stab
 
     ``form`` "printed" takes the paper's formulas, "stable" (the default) the same mathematics from logits.
     """
+    check_images(network, x)
     _, candidates = perturbations_by_class(network, x, norm, form)  # 1-4
     return proposition_2_2(candidates)  # 5: r*_(I), I = argmin ||r*_(i)||
 

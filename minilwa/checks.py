@@ -12,15 +12,7 @@ from minilwa.networks import Network
 def check_images(network: Network, x: Array) -> None:
     """InputError unless ``x`` is a non-empty finite float batch ``(N, *network.input_shape)`` of its dtype."""
     xp = namespace(x)
-    expected = f"(N, {', '.join(map(str, network.input_shape))}) with N >= 1"
-    if x.ndim < 2 or len(x) == 0:
-        raise InputError("x", f"shape {x.shape}", expected, "A single image needs a batch axis: x[None].")
-    flat = network.layers[0].name == "flatten"  # takes any shape of the right size
-    if math.prod(x.shape[1:]) != math.prod(network.input_shape) or not (flat or x.shape[1:] == network.input_shape):
-        raise InputError("x", f"shape {x.shape}", expected)
-    if str(x.dtype) != network.dtype:
-        hint = f"Pixels are floats in [0, 1]: minilwa.asarray(x / 256, dtype={network.dtype!r})."
-        raise InputError("x", f"dtype {x.dtype}", f"{network.dtype}, as the network's parameters", hint)
+    network.check_batch(x)
     if not xp.isfinite(x).all():
         raise InputError("x", "NaN or infinite values", "finite pixels")
 

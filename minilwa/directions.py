@@ -14,6 +14,7 @@ from minilwa.algorithms import Perturb, perturbations_by_class
 from minilwa.backend import Array, namespace
 from minilwa.checks import check_radius
 from minilwa.errors import InputError
+from minilwa.lazy import lazy_algorithm_1
 from minilwa.networks import Network
 from minilwa.norms import Norm, exponent, length, rescale
 from minilwa.propositions import check_form, likelihood_direction, proposition_2_2, select, softmax_of_others
@@ -41,15 +42,21 @@ def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str 
 def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str = "stable") -> Array:
     """Section 3.1.2: the direction of Algorithm 1, r*_(I).
 
+    In the stable form found by `lazy_algorithm_1`, with two or three backward rows rather than K.
+
     A sample that the network already gets wrong is pushed on, away from its label: along T_J - T_y, where J is the
     class that it is taken for. That is minus the direction that Algorithm 1 gives for class y, in both forms.
     """
-    predicted, candidates = perturbations_by_class(network, x, norm, form)
-    nearest, _ = proposition_2_2(candidates)
+    check_form(form)
     xp = namespace(x)
-    right = predicted == y
-    direction = select(candidates, xp.where(right, nearest, y)).direction
-    return direction * xp.where(right, 1, -1).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    if form == "stable":
+        predicted, _, (direction, _), _ = lazy_algorithm_1(network, x, norm, y)
+    else:
+        predicted, candidates = perturbations_by_class(network, x, norm, form)
+        nearest, _ = proposition_2_2(candidates)
+        direction, _ = select(candidates, xp.where(predicted == y, nearest, y))
+    sign = xp.where(predicted == y, 1, -1).astype(x.dtype)
+    return direction * sign.reshape(-1, *[1] * (x.ndim - 1))
 
 
 DIRECTIONS: dict[str, Callable[..., Array]] = {

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from minilwa.backend import Array, namespace
 from minilwa.bounds import SLACK, WeightBound, column_distances
+from minilwa.checks import check_images
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network
 from minilwa.norms import Norm, dual, dual_length, steepest
@@ -66,6 +67,7 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
     no search: the direction that section 3.1.2 turns round. A network with a layer that states no bound needs all rows,
     and a warning says so.
     """
+    check_images(network, x)
     xp = namespace(x)
     z, pullback = vjp(network.logits, x)
     predicted = z.argmax(axis=-1)
@@ -155,17 +157,18 @@ def row_bounds(network: Network, z: Array, norm: Norm, size: int) -> Array | Non
     The product of the layers' bounds, to which a dense last layer contributes ||w_j - w_J|| itself. From L2 to the dual
     norm: ||v||_q <= size^(1/q - 1/2) ||v||_2 for q < 2, and ||v||_q <= ||v||_2 for the others.
     """
-    layers, last = network.layers[:-1], len(network.layers) - 2
+    layers = network.layers[:-1]
+    dense_last = bool(layers) and layers[-1].name == "dense"
     product: Any = SLACK * size ** max(1 / dual(norm) - 1 / 2, 0)
     for i, layer in enumerate(layers):
-        bound = COLUMNS if i == last and layer.name == "dense" else layer.bound
+        bound = COLUMNS if dense_last and i == len(layers) - 1 else layer.bound
         if bound is None:
             return None
         if isinstance(bound, WeightBound):
             place = i - len(layers)  # counted from the end, so that the classifier of a split network finds its own
             bound = network.memory.recall(place, network.parameters[i]["w"], network.shapes[i], bound)
         product = product * bound
-    if layers[last].name == "dense":
+    if dense_last:
         return product[z.argmax(axis=-1)]
     return namespace(z).full(z.shape, math.sqrt(2) * product)  # ||e_j - e_J|| = sqrt(2)
 

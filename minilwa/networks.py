@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.backend import asarray
+from minilwa.backend import DTYPES, asarray, namespace
 from minilwa.bounds import Memory
 from minilwa.errors import InputError
 from minilwa.layers import Layer, Shape, chain, conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
+from minilwa.tape import Node
 from minilwa.tree import Tree, leaves, tree_map
 
 
@@ -35,14 +36,30 @@ class Network:
 
     def apply(self, parameters: Tree, x: Any, rng: np.random.Generator | None = None) -> Any:
         """The output as a function of the parameters too; with ``rng`` in training mode (dropout on)."""
+        self.check_batch(x)
         return chain(*self.layers).apply(parameters, x, rng)
 
     def logits(self, x: Any, parameters: Tree | None = None, rng: np.random.Generator | None = None) -> Any:
         """z ``(N, K)``, what the closing softmax is applied to."""
         if not self.layers or self.layers[-1].name != "softmax":
             raise InputError("network", "one that does not end with softmax", "a classifier")
+        self.check_batch(x)
         parameters = self.parameters if parameters is None else parameters
         return chain(*self.layers[:-1]).apply(parameters[:-1], x, rng)
+
+    def check_batch(self, x: Any) -> None:
+        """InputError unless ``x`` is a non-empty float batch ``(N, *input_shape)`` of the parameters' dtype."""
+        value = x.value if isinstance(x, Node) else x
+        namespace(value)
+        expected = f"(N, {', '.join(map(str, self.input_shape))}) with N >= 1"
+        if value.ndim < 1 or len(value) == 0:
+            raise InputError("x", f"shape {value.shape}", expected)
+        flat = self.layers[0].name == "flatten" and math.prod(value.shape[1:]) == math.prod(self.input_shape)
+        if value.shape[1:] != self.input_shape and not flat:
+            raise InputError("x", f"shape {value.shape}", expected, "A single image needs a batch axis: x[None].")
+        if str(value.dtype) not in ({self.dtype} if leaves(self.parameters) else DTYPES):
+            hint = f"Convert with x.astype({self.dtype!r}), bytes divided by 256."
+            raise InputError("x", f"dtype {value.dtype}", f"{self.dtype}, as the network's parameters", hint)
 
     def with_parameters(self, parameters: Tree) -> Network:
         """The same layers with other parameters."""

@@ -100,7 +100,7 @@ def test_adv_alpha_leads_to_the_nearest_class_and_away_from_the_label_of_what_is
     x, y = batch(network)
     d = adv_alpha(network, x, y, norm, form)
     assert (d.shape, d.dtype) == (x.shape, x.dtype)
-    alpha, T = in_double(network)(x), jacobian(in_double(network), x.astype(np.float64))
+    alpha, T = in_double(network)(x.astype(np.float64)), jacobian(in_double(network), x.astype(np.float64))
     for n in range(len(x)):
         J = int(alpha[n].argmax())
         others = [j for j in range(4) if j != J]

@@ -110,12 +110,13 @@ def max_pool2d(x, *, size, stride=None):
         value = xp.maximum(value, x[place])
 
     def vjp(g):
-        gradient = batch_first(xp.zeros((*x.shape[1:], g[..., 0, 0, 0].size), dtype=g.dtype), g.shape[:-3])
+        stacked = batch_last(g).reshape(*g.shape[-3:], -1, len(x))  # (C, rows, columns, stack, N)
+        gradient = xp.zeros((*x.shape[1:], *stacked.shape[3:]), dtype=g.dtype)
         free = xp.ones_like(value, dtype=bool)
         for place in places:
             first = free & (x[place] == value)
             free ^= first
-            gradient[place] += g * first
-        return gradient
+            gradient[:, place[1], place[2]] += stacked * batch_last(first)[..., None, :]
+        return batch_first(gradient, g.shape[:-3])
 
     return value, (vjp,)

@@ -17,6 +17,7 @@ from minilwa.errors import InputError
 from minilwa.lazy import lazy_algorithm_1
 from minilwa.networks import Network
 from minilwa.norms import Norm, exponent, length, rescale
+from minilwa.parallel import by_samples
 from minilwa.propositions import check_form, likelihood_direction, proposition_2_2, select, softmax_of_others
 from minilwa.tape import vjp
 
@@ -30,13 +31,17 @@ def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str 
     alpha_y (1 - alpha_y) and loses nothing when alpha_y is nearly 1.
     """
     check_form(form)
-    if form == "printed":
-        alpha, pullback = vjp(network, x)
-        cotangent = _onehot(y, alpha)
-    else:
-        z, pullback = vjp(network.logits, x)
-        cotangent = _onehot(y, z) - softmax_of_others(z, y)[0]
-    return likelihood_direction(pullback(cotangent)[0], norm)
+
+    def direction_of(x: Array, y: Array) -> Array:
+        if form == "printed":
+            alpha, pullback = vjp(network, x)
+            cotangent = _onehot(y, alpha)
+        else:
+            z, pullback = vjp(network.logits, x)
+            cotangent = _onehot(y, z) - softmax_of_others(z, y)[0]
+        return likelihood_direction(pullback(cotangent)[0], norm)
+
+    return by_samples(direction_of, x, y)
 
 
 def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str = "stable") -> Array:

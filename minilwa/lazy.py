@@ -23,6 +23,7 @@ from minilwa.checks import check_images
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network
 from minilwa.norms import Norm, dual, dual_length, steepest
+from minilwa.parallel import by_samples
 from minilwa.propositions import (
     Perturbations,
     proposition_2_1_stable,
@@ -68,15 +69,23 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
     and a warning says so.
     """
     check_images(network, x)
+    reach = reach_of(network, norm, x[0].size)
+    if reach is None:
+        return all_rows(network, x, norm, y)
+    if y is None:
+        return by_samples(lambda x: search(network, x, norm, None, reach), x)
+    return by_samples(lambda x, y: search(network, x, norm, y, reach), x, y)
+
+
+def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Any) -> Found:
+    """The best-first search of `lazy_algorithm_1`; ``reach`` is what `reach_of` gives."""
     xp = namespace(x)
     z, pullback = vjp(network.logits, x)
     predicted = z.argmax(axis=-1)
-    reach = row_bounds(network, z, norm, x[0].size)  # L_j, (N, K)
-    if reach is None:
-        return all_rows(network, x, norm, y)
     samples, column = xp.arange(len(z)), xp.arange(z.shape[1])
     pi, delta, log_s = stable_weights(z, predicted)
     unseen = column != predicted[:, None]
+    terms = pi * (reach[predicted] if getattr(reach, "ndim", 0) else reach)  # pi_k L_k, (N, K)
     tied = unseen & ~(delta > 0)
     f = 1 / xp.where(unseen & ~tied, delta, 1)
 
@@ -84,7 +93,7 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
         return (column == classes[:, None]).astype(z.dtype) - (column == predicted[some][:, None])
 
     # G, and in the same pass the row with the largest bound; with two classes they are the same
-    chosen = xp.where(unseen, xp.where(tied, xp.inf, f * pi * reach), -xp.inf).argmax(axis=-1)
+    chosen = xp.where(unseen, xp.where(tied, xp.inf, f * terms), -xp.inf).argmax(axis=-1)
     searched = xp.ones(len(z), dtype=bool)
     if y is not None:
         searched = predicted == y
@@ -108,7 +117,7 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
         R[some] -= p[:, None] * D
         unseen[some, chosen] = False
         rows[some] += 1
-        U = remaining_bounds(G, R, f, tied, unseen, pi * reach, norm)
+        U = remaining_bounds(G, R, f, tied, unseen, terms, norm)
         remaining = U.max(axis=-1)
         some = xp.flatnonzero(searched & (best < MARGIN * remaining))
         if not len(some):
@@ -151,15 +160,16 @@ def pull_rows(network: Network, x: Array, pullback, some: Array, cotangents: Arr
     return pullback(padded)[0].reshape(len(x), -1)[some]
 
 
-def row_bounds(network: Network, z: Array, norm: Norm, size: int) -> Array | None:
-    """L_j >= ||D_j||_* ``(N, K)`` at logits ``z`` of inputs of ``size`` numbers; None if a layer states no bound.
+def reach_of(network: Network, norm: Norm, size: int) -> Any:
+    """An upper bound of ||J_j - J_i||_* at inputs of ``size`` numbers: ``(K, K)``, or one number for any two classes.
 
-    The product of the layers' bounds, to which a dense last layer contributes ||w_j - w_J|| itself. From L2 to the dual
-    norm: ||v||_q <= size^(1/q - 1/2) ||v||_2 for q < 2, and ||v||_q <= ||v||_2 for the others.
+    The product of the layers' bounds, to which a dense last layer contributes ||w_j - w_i|| itself, another one its own
+    bound times ||e_j - e_i||. From L2 to the dual norm: ||v||_q <= size^(1/q - 1/2) ||v||_2 for q < 2, and
+    ||v||_q <= ||v||_2 for the others. None if a layer states no bound.
     """
     layers = network.layers[:-1]
     dense_last = bool(layers) and layers[-1].name == "dense"
-    product: Any = SLACK * size ** max(1 / dual(norm) - 1 / 2, 0)
+    product: Any = SLACK * size ** max(1 / dual(norm) - 1 / 2, 0) * (1 if dense_last else math.sqrt(2))
     for i, layer in enumerate(layers):
         bound = COLUMNS if dense_last and i == len(layers) - 1 else layer.bound
         if bound is None:
@@ -168,9 +178,7 @@ def row_bounds(network: Network, z: Array, norm: Norm, size: int) -> Array | Non
             place = i - len(layers)  # counted from the end, so that the classifier of a split network finds its own
             bound = network.memory.recall(place, network.parameters[i]["w"], network.shapes[i], bound)
         product = product * bound
-    if dense_last:
-        return product[z.argmax(axis=-1)]
-    return namespace(z).full(z.shape, math.sqrt(2) * product)  # ||e_j - e_J|| = sqrt(2)
+    return product
 
 
 def all_rows(network: Network, x: Array, norm: Norm, y: Array | None) -> Found:

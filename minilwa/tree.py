@@ -22,5 +22,6 @@ def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     if isinstance(tree, dict):
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in sorted(tree)}
     if isinstance(tree, (tuple, list)):
-        return type(tree)([tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
+        mapped = [tree_map(function, *branches) for branches in zip(tree, *others, strict=True)]
+        return type(tree)(*mapped) if hasattr(tree, "_fields") else type(tree)(mapped)  # a named tuple takes each
     return function(tree, *others)

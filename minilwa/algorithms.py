@@ -19,6 +19,7 @@ from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network, split
 from minilwa.norms import Norm
 from minilwa.ops import cross_entropy, mean
+from minilwa.parallel import mean_over_samples
 from minilwa.propositions import Perturbations, check_form, proposition_2_1, proposition_2_1_stable, proposition_2_2
 from minilwa.tape import value_and_gradient, vjp
 from minilwa.tree import Tree, tree_map
@@ -73,9 +74,17 @@ def batch_loss(parameters: Tree, x: Any, network: Network, y: Array, rng: np.ran
 
 def loss_gradient(network: Network, x: Array, y: Array, rng: np.random.Generator | None = None) -> Tree:
     """The gradient of `batch_loss` for the parameters."""
-    loss = partial(batch_loss, x=x, network=network, y=y, rng=rng)
-    _, (gradient,) = value_and_gradient(loss, network.parameters)
-    return gradient
+
+    def gradient(x: Array, y: Array) -> Tree:
+        loss = partial(batch_loss, x=x, network=network, y=y, rng=rng)
+        return value_and_gradient(loss, network.parameters)[1][0]
+
+    kinds = {layer.name for layer in network.layers}
+    if (
+        "conv" in kinds and "dropout" not in kinds
+    ):  # dense weights are too many to add up, dropout draws for all at once
+        return mean_over_samples(gradient, x, y)
+    return gradient(x, y)
 
 
 def algorithm_2(

@@ -116,7 +116,12 @@ def max_pool2d(x, *, size, stride=None):
         for place in places:
             first = free & (x[place] == value)
             free ^= first
-            gradient[:, place[1], place[2]] += stacked * batch_last(first)[..., None, :]
+            part = gradient[:, place[1], place[2]]
+            mask = batch_last(first)[..., None, :]
+            if size > stride:
+                part += stacked * mask
+            else:  # no pixel lies in two windows
+                xp.multiply(stacked, mask, out=part)
         return batch_first(gradient, g.shape[:-3])
 
     return value, (vjp,)

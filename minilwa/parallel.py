@@ -8,10 +8,11 @@ and a result depends on their number by rounding alone. On a GPU there is one sh
 
 from __future__ import annotations
 
+import functools
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -45,22 +46,32 @@ def by_samples(function: Callable[..., Tree], *batch: Array) -> Tree:
 
     For functions that treat every sample by itself: each array of ``batch`` and each leaf has the samples first.
     """
-    count = min(threads(batch[0]), len(batch[0]) // SMALLEST)
-    if count < 2:
-        return function(*batch)
-    ends = [len(batch[0]) * i // count for i in range(count + 1)]
-    shares = [slice(*pair) for pair in pairwise(ends)]
-    results = run_shares(lambda share: function(*(a[share] for a in batch)), shares, count)
-    return tree_map(lambda *parts: namespace(*parts).concatenate(parts), *results)
+    shares, results = _on_shares(function, batch)
+    return results[0] if len(shares) == 1 else tree_map(lambda *p: namespace(*p).concatenate(p), *results)
 
 
-@lru_cache(maxsize=1)
+def mean_over_samples(function: Callable[..., Tree], *batch: Array) -> Tree:
+    """``function(*batch)``, whose leaves are means over the samples, from its means on shares of them."""
+    shares, results = _on_shares(function, batch)
+    if len(shares) == 1:
+        return results[0]
+    parts = [(share.stop - share.start) / len(batch[0]) for share in shares]
+    return tree_map(lambda *means: functools.reduce(operator.add, map(operator.mul, parts, means)), *results)
+
+
+def _on_shares(function: Callable[..., Tree], batch: tuple[Array, ...]) -> tuple[list[slice], list[Tree]]:
+    count = max(1, min(threads(batch[0]), len(batch[0]) // SMALLEST))
+    shares = [slice(*pair) for pair in pairwise(len(batch[0]) * i // count for i in range(count + 1))]
+    return shares, run_shares(lambda share: function(*(a[share] for a in batch)), shares, count)
+
+
+@functools.lru_cache(maxsize=1)
 def _blas() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
 
 
-@lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=1)
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="minilwa")

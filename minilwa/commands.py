@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from argparse import Namespace
 from pathlib import Path
@@ -183,10 +182,6 @@ def network_of(options: Namespace) -> Network:
 
 def recipe_of(options: Namespace) -> Recipe:
     """The training recipe that the options give."""
-    if options.seed < 0:
-        raise InputError("seed", options.seed, "a number >= 0")
-    if not math.isfinite(options.rate):
-        raise InputError("rate", options.rate, "a finite number > 0")
     return Recipe(
         epochs=options.epochs, batch=options.batch, rate=options.rate, momentum=options.momentum, seed=options.seed
     )

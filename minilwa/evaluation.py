@@ -51,9 +51,13 @@ def parts(n: int, size: int = BATCH) -> Iterator[slice]:
 
 
 def predict(network: Network, x: Array) -> Array:
-    """The predicted classes ``(N,)``."""
+    """The predicted classes ``(N,)``; -1, which is never right, where a logit is not finite."""
     xp = namespace(x)
-    return xp.concatenate([network.logits(x[part]).argmax(axis=-1) for part in parts(len(x))])
+    found = []
+    for part in parts(len(x)):
+        z = network.logits(x[part])
+        found.append(xp.where(xp.isfinite(z).all(axis=-1), z.argmax(axis=-1), -1))
+    return xp.concatenate(found)
 
 
 def clean_score(network: Network, x: Array, y: Array) -> Score:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,9 @@ def write_npz(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], heade
 def read_npz(argument: str, path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray]]:
     """The header (None if there is none) and the arrays of an .npz; InputError if it is damaged or needs pickle."""
     try:
+        if not zipfile.is_zipfile(path):  # numpy.load would take it for a pickle
+            with open(path, "rb"):
+                raise ValueError("no zip archive")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = arrays.pop("header", None)

@@ -39,8 +39,8 @@ def load_checkpoint(path: str | os.PathLike[str], device: str = "cpu") -> tuple[
     """The network, the training data and the velocity (zeros if there is none) that `save` wrote."""
     header, arrays = read_npz("network", path)
     try:
-        if header["format"] != FORMAT:
-            raise ValueError(f"format {header['format']!r}")
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ValueError(f"no header of the format {FORMAT!r}")
         stack = tuple(layers.make(name, settings) for name, settings in header["layers"])
         template, shapes = initialise(stack, tuple(header["input_shape"]), Blank())
         parameters = _fill(template, arrays, "p", device)

@@ -7,6 +7,7 @@ ends with the same bits as one that was not.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -38,10 +39,16 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 0 or self.batch < 1:
-            raise InputError("recipe", f"{self.epochs} epochs, batches of {self.batch}", "epochs >= 0 and batch >= 1")
-        if not (self.rate > 0 and 0 <= self.momentum < 1):
-            raise InputError("recipe", f"rate {self.rate}, momentum {self.momentum}", "rate > 0, momentum in [0, 1)")
+        limits = {
+            "epochs": (self.epochs >= 0, "a number >= 0"),
+            "batch": (self.batch >= 1, "a number of images >= 1"),
+            "rate": (0 < self.rate < math.inf, "a finite number > 0"),
+            "momentum": (0 <= self.momentum < 1, "a number in [0, 1)"),
+            "seed": (self.seed >= 0, "a number >= 0"),
+        }
+        for name, (holds, expected) in limits.items():
+            if not holds:
+                raise InputError(name, getattr(self, name), expected)
 
     def sgd(self, epoch: int) -> SGD:
         """The descent of one epoch."""
@@ -84,6 +91,8 @@ def train(
         if checkpoint is not None:
             last = epoch + 1 == recipe.epochs
             save(checkpoint, network, settings | {"epochs_done": epoch + 1}, () if last else velocity)
+    if checkpoint is not None and recipe.epochs == 0:
+        save(checkpoint, network, settings | {"epochs_done": 0})
     return network
 
 

@@ -176,65 +176,65 @@ def test_train_without_an_epoch_keeps_the_network_as_it_was_drawn():
         assert all(map(np.array_equal, leaves(load("drawn.npz").parameters), leaves(drawn.parameters)))
 
 
-@pytest.mark.parametrize("clip", [False, True])
-@pytest.mark.parametrize(("norm", "p"), [("l1", 1), ("l2", 2), ("linf", np.inf), ("inf", np.inf), ("3", 3)])
-@pytest.mark.parametrize(("form", "dtype"), [("stable", "float32"), ("printed", "float64")])
+NORMS = {"l1": 1, "l2": 2, "linf": np.inf, "inf": np.inf, "3": 3}
+
+
+@pytest.mark.parametrize(("norm", "p"), NORMS.items())
+@pytest.mark.parametrize(("form", "dtype", "clip"), [("stable", "float32", False), ("printed", "float64", True)])
 def test_evaluate(norm, p, clip, form, dtype, capsys):
     write_own()
     save("net.npz", small_network(dtype="float64"))
+    common = ["--network", "net.npz", "--data", "own.npz", "--json", "e.json"]
     radii = [0.0, 0.05, 0.5]
     options = ["--norm", norm, "--form", form, "--dtype", dtype, *["--clip"] * clip]
-    assert (
-        run("evaluate", "--network", "net.npz", "--data", "own.npz", "--radius", *radii, *options, "--json", "e") == 0
-    )
-    result, data = strict_json("e"), load_data("own.npz", dtype=dtype)
-    save("cast.npz", small_network(dtype=dtype))
-    network = load("cast.npz")
+    assert run("evaluate", *common, "--radius", *radii, *options) == 0
+    data, network = load_data("own.npz", dtype=dtype), small_network(dtype=dtype)
     expected = [("clean", 0.0, clean_score(network, data.x_test, data.y_test))]
     for name in ("adv_loss", "adv_loss_sign", "adv_alpha"):
         scores = attacked_scores(network, data.x_test, data.y_test, direction(name, form), radii, p, clip)
         expected += [(name, radius, score) for radius, score in zip(radii, scores, strict=True)]
-    assert result["clip"] == clip
-    assert result["form"] == form
-    found = [
-        (row["direction"], row["radius"], row["correct"], row["n"], row["zero_gradients"]) for row in result["rows"]
-    ]
-    assert found == [(name, radius, s.correct, s.n, s.zero_gradients) for name, radius, s in expected]
+    result = strict_json("e.json")
+    assert (result["data"], result["form"], result["clip"]) == ("own.npz", form, clip)
+    for row, (name, radius, score) in zip(result["rows"], expected, strict=True):
+        found = {**row, "interval": tuple(row["interval"])}
+        assert found == {"direction": name, "radius": radius, **score.describe()}
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [line.split()[:3] for line in lines] == [[n, f"{r:g}", f"{s.accuracy:.4f}"] for n, r, s in expected]
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-@pytest.mark.parametrize("shape", [(28, 28), (3, 12, 13), (2, 9, 9)], ids=["grey", "colour", "two channels"])
-@pytest.mark.parametrize(("norm", "p", "clip"), [("l2", 2, False), ("l1", 1, True), ("3", 3, False)])
-def test_attack_on_own_images(labelled, shape, norm, p, clip, capsys):
-    data = own_images(shape=shape, test=12)
-    network = small_network(shape=(1, *shape)[-3:])
+@pytest.mark.parametrize(
+    ("shape", "labelled", "norm", "p", "clip"),
+    [
+        ((28, 28), True, "l2", 2, False),
+        ((28, 28), False, "l1", 1, True),
+        ((3, 12, 13), True, "linf", np.inf, True),
+        ((3, 12, 13), False, "3", 3, False),
+        ((2, 9, 9), True, "inf", np.inf, False),
+    ],
+)
+def test_attack_on_own_images(shape, labelled, norm, p, clip, capsys):
+    images, input_shape = own_images(shape=shape, test=12), (1, *shape)[-3:]
+    network = small_network(shape=input_shape)
     save("net.npz", network)
-    np.savez("mine.npz", x=data["x_test"], **({"y": data["y_test"]} if labelled else {}))
+    np.savez("mine.npz", x=images["x_test"], **({"y": images["y_test"]} if labelled else {}))
+    common = ["--network", "net.npz", "--images", "mine.npz", "--out", "a", "--json", "a.json"]
     options = ["--direction", "adv_loss", "--radius", 0.7, "--norm", norm, *["--clip"] * clip]
-    assert (
-        run("attack", "--network", "net.npz", "--images", "mine.npz", *options, "--out", "a", "--json", "a.json") == 0
-    )
-    with np.load("a/attack.npz") as archive:
-        found = {name: archive[name] for name in archive.files}
-    x = (data["x_test"].reshape(12, *(1, *shape)[-3:]) / 256).astype(np.float32)
-    y = data["y_test"] if labelled else predict(network, x)
+    assert run("attack", *common, *options) == 0
+    x = (images["x_test"].reshape(12, *input_shape) / 256).astype(np.float32)
+    y = images["y_test"] if labelled else predict(network, x)
     x_hat = adversarial_images(network, x, y, direction("adv_loss"), 0.7, p, clip)
-    expected = {"x": x, "x_hat": x_hat, "y": y, "before": predict(network, x), "after": predict(network, x_hat)}
-    assert all(np.array_equal(found[name], array) for name, array in expected.items())
-    if clip:
-        assert 0 <= found["x_hat"].min() <= found["x_hat"].max() <= 1
-    else:
-        np.testing.assert_allclose(length((found["x_hat"] - x).reshape(12, -1).astype(float), p), 0.7, rtol=1e-4)
+    before, after = predict(network, x), predict(network, x_hat)
+    with np.load("a/attack.npz") as found:
+        for name, array in {"x": x, "x_hat": x_hat, "y": y, "before": before, "after": after}.items():
+            np.testing.assert_array_equal(found[name], array)
+    if not clip:
+        np.testing.assert_allclose(length((x_hat - x).reshape(12, -1).astype(float), p), 0.7, rtol=1e-4)
     result = strict_json("a.json")
     assert result == strict_json("a/attack.json")
-    turned = int((expected["before"] != expected["after"]).sum())
+    assert [result[name] for name in ("y", "before", "after")] == [y.tolist(), before.tolist(), after.tolist()]
+    turned, name = int((before != after).sum()), {"3": "l3", "inf": "linf"}.get(norm, norm)
     assert result["turned"] == turned
-    assert [result[name] for name in ("y", "before", "after")] == [found[n].tolist() for n in ("y", "before", "after")]
-    assert (
-        f"{turned} of 12 predictions turned by adv_loss, {'l3' if p == 3 else norm} norm 0.7" in capsys.readouterr().out
-    )
+    assert f"{turned} of 12 predictions turned by adv_loss, {name} norm 0.7" in capsys.readouterr().out
     assert {path.name for path in Path("a").iterdir()} == {"attack.npz", "attack.json", "attack.png"}
     assert Path("a/attack.png").read_bytes().startswith(PNG)
 
@@ -278,14 +278,11 @@ def test_data_of_a_local_folder(capsys):
 
 def test_python_m_minilwa_is_the_same_program(capsys):
     write_own()
-    found = subprocess.run(
-        [sys.executable, "-m", "minilwa", "data", "--data", "own.npz"], capture_output=True, text=True
-    )
-    assert run("data", "--data", "own.npz") == 0
-    assert (found.returncode, found.stdout, found.stderr) == (0, capsys.readouterr().out, "")
-    wrong = subprocess.run([sys.executable, "-m", "minilwa", "data", "--data", "no"], capture_output=True, text=True)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("minilwa: error: data: got 'no', expected mnist5k")
+    for name in ("own.npz", "emnist"):
+        program = [sys.executable, "-m", "minilwa", "data", "--data", name]
+        found = subprocess.run(program, check=False, capture_output=True, text=True)
+        assert run("data", "--data", name) == found.returncode
+        assert capsys.readouterr() == (found.stdout, found.stderr)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -331,13 +328,13 @@ BAD_DATA = {
 }
 
 RECIPE_OPTIONS = {
-    "negative epochs": (["--epochs", -1], "recipe: got -1 epochs, .*expected epochs >= 0"),
-    "zero batch": (["--batch", 0], "recipe: got .*batches of 0, expected .*batch >= 1"),
+    "negative epochs": (["--epochs", -1], "epochs: got -1, expected a number >= 0"),
+    "zero batch": (["--batch", 0], "batch: got 0, expected a number of images >= 1"),
     "negative seed": (["--seed", -1], "seed: got -1, expected"),
-    "zero rate": (["--rate", 0], r"recipe: got rate 0\.0,.* expected rate > 0"),
+    "zero rate": (["--rate", 0], r"rate: got 0\.0, expected a finite number > 0"),
     "rate without bound": (["--rate", "inf"], "rate: got inf, expected a finite"),
     "no rate": (["--rate", "nan"], "rate: got nan, expected a finite"),
-    "momentum one": (["--momentum", 1], r"recipe: got .*momentum 1\.0, expected .*momentum in \[0, 1\)"),
+    "momentum one": (["--momentum", 1], r"momentum: got 1\.0, expected a number in \[0, 1\)"),
     "no number": (["--epochs", "ten"], "argument --epochs: invalid int value: 'ten'. See minilwa .* --help"),
     "unknown form": (["--form", "neat"], "argument --form: invalid choice: 'neat'"),
     "unknown dtype": (["--dtype", "float16"], "argument --dtype: invalid choice: 'float16'"),
@@ -345,10 +342,7 @@ RECIPE_OPTIONS = {
     "unknown data": (["--data", "emnist"], "data: got 'emnist', expected mnist5k, mnist, .*npz"),
     "no data file": (["--data", "no.npz"], r"data: got no\.npz, which does not exist, expected an \.npz file"),
     "no data folder": (["--data", "mnist", "--data-dir", "no"], "data_dir: got no, expected a folder"),
-    "empty data folder": (
-        ["--data", "mnist", "--data-dir", "folder"],
-        "data_dir: got folder without the files of mnist",
-    ),
+    "empty data folder": (["--data", "mnist", "--data-dir", "folder"], "got folder without the files of mnist"),
     "no JSON below a file": (["--json", "plain/it.json"], r"output: got plain/it\.json .*expected a path that can be"),
     "no JSON over a folder": (["--json", "folder"], "output: got folder.*expected a path that can be written"),
     "no JSON over a device": (["--json", os.devnull], "output: got .*expected a path that can be written"),
@@ -362,29 +356,20 @@ TRAIN_OPTIONS = {
     "unknown method": (["--method", "Hebb"], "argument --method: invalid choice: 'Hebb'"),
     "unknown network": (["--network", "vgg"], "argument --network: invalid choice: 'vgg'"),
     "unknown direction": (["--direction", "up"], "argument --direction: invalid choice: 'up'"),
-    "unknown norm": (
-        ["--method", "LWA", "--norm", "l7"],
-        """norm: got 'l7', expected "l1", "l2", "linf" or a number""",
-    ),
+    "unknown norm": (["--method", "LWA", "--norm", "l7"], "norm: got 'l7', expected .*or a number p >= 1"),
     "norm below one": (["--method", "LWA", "--norm", 0.5], "norm: got 0.5, expected"),
     "negative radius": (["--method", "LWA", "--radius", -1], r"radius: got -1\.0, expected a finite number >= 0"),
     "radius without bound": (["--method", "LWA", "--radius", "inf"], "radius: got inf, expected a finite number"),
     "nothing to perturb": (["--radius", 1.5, "--norm", "l1"], r"method: got Normal with .*\(radius, norm\).* LWA"),
     "no such layer": (["--method", "LWA_Rep", "--at", 99], "at: got 99, expected a number of layers from 1 to 6"),
-    "images too small": (
-        ["--network", "lenet", "--data", "small.npz"],
-        r"data: got images of shape \(1, 9, 9\), expected",
-    ),
+    "images too small": (["--network", "lenet", "--data", "small.npz"], r"data: got .*\(1, 9, 9\), expected larger"),
 }
 
 REPRODUCE_OPTIONS = {
     "out below a file": (["--out", "plain/sub"], r"output: got plain/sub/config\.json .*expected a path"),
     "out is a file": (["--out", "plain"], r"output: got plain/config\.json .*expected a path"),
     "networks are a file": (["--out", "blocked"], r"output: got blocked/networks/\S+ .*expected a path"),
-    "images too small": (
-        ["--data", "small.npz"],
-        r"data: got images of shape \(1, 9, 9\), expected larger ones, for lenet",
-    ),
+    "images too small": (["--data", "small.npz"], r"data: got .*\(1, 9, 9\), expected larger ones, for lenet"),
 }
 
 NETWORK_OPTIONS = {
@@ -394,10 +379,7 @@ NETWORK_OPTIONS = {
     "network is data": (["--network", "own.npz"], r"network: got own\.npz .*expected a file that minilwa.save wrote"),
     "network is cut short": (["--network", "cut.npz"], r"network: got cut\.npz .*expected a complete \.npz"),
     "other classes": (["--data", "wide.npz"], r"data: got wide\.npz for net\.npz \(y: .* 0 to 11, expected 0 to 2\)"),
-    "other shape": (
-        ["--data", "small.npz"],
-        r"data: got small\.npz for net\.npz \(x: .*1, 9, 9\), expected \(N, 1, 28, 28",
-    ),
+    "other shape": (["--data", "small.npz"], r"data: got small\.npz for net\.npz \(x: .*\(.*, 1, 9, 9\), expected"),
     "default data": (["--data", "mnist5k"], r"data: got mnist5k for net\.npz .* Name them with --data"),
     "no classifier": (["--network", "linear.npz"], "network: got one that does not end with softmax"),
     "unknown norm": (["--norm", "l7"], "norm: got 'l7', expected"),
@@ -561,9 +543,8 @@ def test_gpu_without_cupy(refused):
         device_namespace("gpu")
     except InputError:
         for command, outputs in (*WRITING.items(), ("data", [])):
-            refused(
-                'device: got "gpu" .*expected a working CUDA', command, "--data", "own.npz", "--device", "gpu", *outputs
-            )
+            message = 'device: got "gpu" .*expected a working CUDA'
+            refused(message, command, "--data", "own.npz", "--device", "gpu", *outputs)
     else:
         pytest.skip("this machine has a GPU and CuPy")
 
@@ -597,9 +578,7 @@ def test_results_folder_with_a_damaged_configuration(content, refused):
 def test_divergence_is_one_line(capsys, recwarn):
     write_own()
     assert run("train", "--data", "own.npz", "--epochs", 20, "--rate", 1e9, "--out", "net.npz") == 2
-    assert re.fullmatch(
-        r"minilwa: error: rate: got 1e\+09|minilwa: error: rate: got 1000000000\.0, .*\n", capsys.readouterr().err
-    )
+    assert re.fullmatch(r"minilwa: error: rate: got 1000000000\.0, .*\n", capsys.readouterr().err)
     assert not recwarn.list
 
 
@@ -628,24 +607,24 @@ def finished(tmp_path_factory):
     return folder
 
 
-def stopped(arguments, marker, kind):
-    """Starts a command, sends it the signal once the file ``marker`` is there: exit status, stdout, stderr."""
+def stopped(arguments, marker, kind, delay=0.0):
+    """A command sent a signal so many seconds after the file ``marker`` is there: exit status, stdout, stderr."""
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not Path(marker).exists():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.002)
+        time.sleep(delay)
         process.send_signal(kind)
         out, err = process.communicate()
     return process.returncode, out, err
 
 
-def same_results(folder, finished):
-    networks = sorted(path.name for path in (finished / "out" / "networks").iterdir())
-    assert len(networks) == 6
-    assert [same_networks(folder / "networks" / name, finished / "out" / "networks" / name) for name in networks] == [
-        True
-    ] * 6
+def assert_same_results(folder, finished):
+    names = [path.name for path in (finished / "out" / "networks").iterdir()]
+    assert len(names) == 6
+    for name in names:
+        assert same_networks(folder / "networks" / name, finished / "out" / "networks" / name), name
     assert (folder / "table1.json").read_bytes() == (finished / "out" / "table1.json").read_bytes()
 
 
@@ -663,16 +642,16 @@ def test_reproduce_goes_on_after_ctrl_c(finished, capsys):
     assert not [name for name in left if name.startswith(".")]  # no temporary file
     assert not Path("out/networks/LWA_Rep.npz").exists()
     assert run(*arguments) == 0
-    same_results(Path("out"), finished)
+    assert_same_results(Path("out"), finished)
 
 
 def test_reproduce_goes_on_after_being_killed(finished):
     write_own()
     arguments = ["reproduce", "table1", *FINISHED, "--out", "out"]
-    for marker in ("Normal-for-fixed-set", "Dropout", "LWA_Rep"):
-        assert stopped(arguments, f"out/networks/{marker}.npz", signal.SIGKILL)[0] == -signal.SIGKILL
+    for marker, delay in {"Normal-for-fixed-set": 0.03, "Normal": 0.01, "Dropout": 0.02}.items():
+        assert stopped(arguments, f"out/networks/{marker}.npz", signal.SIGKILL, delay)[0] == -signal.SIGKILL
     assert run(*arguments) == 0
-    same_results(Path("out"), finished)
+    assert_same_results(Path("out"), finished)
 
 
 @pytest.mark.parametrize("after", [0, 3])
@@ -698,7 +677,7 @@ def test_reproduce_goes_on_after_ctrl_c_in_evaluation(after, finished, monkeypat
     assert calls == METHODS[: after + 1]
     assert capsys.readouterr() == ("", f"\n{HINT}\n")
     assert run(*arguments) == 0
-    same_results(Path("out"), finished)
+    assert_same_results(Path("out"), finished)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
@@ -711,6 +690,26 @@ def test_train_goes_on(kind, finished):
     assert run(*TRAIN, "--json", "train.json") == 0
     assert same_networks("nets/net.npz", finished / "nets" / "net.npz")
     assert Path("train.json").read_bytes() == (finished / "train.json").read_bytes()
+
+
+def test_ctrl_c_while_a_checkpoint_is_written_keeps_the_last_one(finished, monkeypatch):
+    write_own()
+    savez, calls = np.savez, []
+
+    def torn(file, **arrays):
+        calls.append(file)
+        if len(calls) == 3:
+            file.write(b"PK")
+            raise KeyboardInterrupt
+        savez(file, **arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", torn)
+        assert run(*TRAIN) == 130
+    assert [path.name for path in Path("nets").iterdir()] == ["net.npz"]
+    assert epochs_done("nets/net.npz") == 2
+    assert run(*TRAIN) == 0
+    assert same_networks("nets/net.npz", finished / "nets" / "net.npz")
 
 
 def test_ctrl_c_where_nothing_is_kept(monkeypatch, capsys):

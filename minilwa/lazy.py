@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import partial
 from typing import Any, NamedTuple
 
 from minilwa.backend import Array, namespace
 from minilwa.bounds import SLACK, WeightBound, column_distances
 from minilwa.checks import check_images
 from minilwa.jacobian import jacobian_rows
+from minilwa.layers import chain
 from minilwa.networks import Network
 from minilwa.norms import Norm, dual, dual_length, steepest
 from minilwa.parallel import by_samples
@@ -69,7 +71,7 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
     and a warning says so.
     """
     check_images(network, x)
-    reach = reach_of(network, norm, x[0].size)
+    reach = reach_of(network, x, norm)
     if reach is None:
         return all_rows(network, x, norm, y)
     if y is None:
@@ -77,20 +79,22 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
     return by_samples(lambda x, y: search(network, x, norm, y, reach), x, y)
 
 
-def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Any) -> Found:
+def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Array) -> Found:
     """The best-first search of `lazy_algorithm_1`; ``reach`` is what `reach_of` gives."""
     xp = namespace(x)
-    z, pullback = vjp(network.logits, x)
+    _, body, w, b = cut(network, x)
+    h, pullback = vjp(body, x)
+    z = h @ w + b
     predicted = z.argmax(axis=-1)
     samples, column = xp.arange(len(z)), xp.arange(z.shape[1])
     pi, delta, log_s = stable_weights(z, predicted)
     unseen = column != predicted[:, None]
-    terms = pi * (reach[predicted] if getattr(reach, "ndim", 0) else reach)  # pi_k L_k, (N, K)
+    terms = pi * reach[predicted]  # pi_k L_k, (N, K)
     tied = unseen & ~(delta > 0)
     f = 1 / xp.where(unseen & ~tied, delta, 1)
 
-    def rows_toward(some, classes):  # the cotangents of D_j for some samples: e_j - e_J
-        return (column == classes[:, None]).astype(z.dtype) - (column == predicted[some][:, None])
+    def toward(some: Array, classes: Array) -> Array:  # the cotangents of D_j: w_j - w_J, (..., len(some), H)
+        return w.T[classes] - w.T[predicted[some]]
 
     # G, and in the same pass the row with the largest bound; with two classes they are the same
     chosen = xp.where(unseen, xp.where(tied, xp.inf, f * terms), -xp.inf).argmax(axis=-1)
@@ -98,32 +102,37 @@ def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Any) 
     if y is not None:
         searched = predicted == y
         chosen = xp.where(searched, chosen, y)
-    cotangents = [pi - ~unseen] + [rows_toward(samples, chosen)] * (len(column) > 2)
+    cotangents = [(pi - ~unseen) @ w.T] + [toward(samples, chosen)] * (len(column) > 2)
     pulled = pullback(xp.stack(cotangents))[0].reshape(len(cotangents), len(z), -1)
-    G, D = pulled[0], pulled[-1]
-    R = G.copy()
-    v = xp.zeros_like(G)  # delta_I (G + pi_I D_I / delta_I)
-    best = xp.full(len(z), -xp.inf, dtype=z.dtype)
+    G, R = pulled[0], pulled[0].copy()
+    v = xp.zeros_like(G)  # delta_I G + pi_I D_I of the best class I so far
+    best, remaining = xp.full((2, len(z)), -xp.inf, dtype=z.dtype)
     nearest = chosen.copy()
+    seen, width = 0, 1
+    some, chosen, D = samples, chosen[None], pulled[-1:]  # whose rows are at hand, (width, len(some), ...)
     rows = xp.full(len(z), len(cotangents) - 1)
-    some = samples
     while True:
-        d, p = delta[some, chosen], pi[some, chosen]
-        new = d[:, None] * G[some] + p[:, None] * D
-        value = xp.where(d > 0, dual_length(new, norm) / xp.where(d > 0, d, 1), xp.inf)
-        better = value > best[some]
-        ahead = some[better]
-        best[ahead], nearest[ahead], v[ahead] = value[better], chosen[better], new[better]
-        R[some] -= p[:, None] * D
-        unseen[some, chosen] = False
-        rows[some] += 1
-        U = remaining_bounds(G, R, f, tied, unseen, terms, norm)
-        remaining = U.max(axis=-1)
-        some = xp.flatnonzero(searched & (best < MARGIN * remaining))
+        for classes, row in zip(chosen, D, strict=True):
+            d, p = delta[some, classes], pi[some, classes]
+            new = d[:, None] * G[some] + p[:, None] * row
+            value = xp.where(d > 0, dual_length(new, norm) / xp.where(d > 0, d, 1), xp.inf)
+            better = value > best[some]
+            ahead = some[better]
+            best[ahead], nearest[ahead], v[ahead] = value[better], classes[better], new[better]
+            R[some] -= p[:, None] * row
+            unseen[some, classes] = False
+        rows[some] += len(chosen)
+        seen += len(chosen)
+        U = remaining_bounds(G[some], R[some], f[some], tied[some], unseen[some], terms[some], norm)
+        remaining[some] = U.max(axis=-1)
+        unproven = searched[some] & (best[some] < MARGIN * remaining[some])
+        some = some[unproven]
         if not len(some):
             break
-        chosen = U[some].argmax(axis=-1)
-        D = pull_rows(network, x, pullback, some, rows_toward(some, chosen))
+        # few samples get this far: twice as many rows a round spare them, and the machine, most of the rounds
+        chosen = (-U[unproven]).argsort(axis=-1)[:, : min(width, len(column) - 1 - seen)].T
+        D = pull_rows(body, x, pullback, some, toward(some, chosen))
+        width *= 2
     log_distance = stable_log_distance(delta[samples, nearest], log_s[:, 0], dual_length(v, norm))
     direction = steepest(v, norm).reshape(x.shape)
     return Found(predicted, nearest, Perturbations(direction, log_distance), Certificate(best, remaining, rows))
@@ -147,38 +156,51 @@ def remaining_bounds(G: Array, R: Array, f: Array, tied: Array, unseen: Array, t
     return xp.where(unseen, bounds, -xp.inf)
 
 
-def pull_rows(network: Network, x: Array, pullback, some: Array, cotangents: Array) -> Array:
-    """One row for each of ``some`` samples, ``(len(some), D)``, whichever way is cheaper.
+def cut(network: Network, x: Array) -> tuple[int, Any, Array, Any]:
+    """The logits as ``body(x) @ w + b``, and how many layers the body has: a class's row starts from its column of w.
 
-    The pullback at hand is for all samples; one for a few of them needs a forward pass of their own.
+    ``w`` is ``(H, K)``; where the last layer is no dense one, it is the identity.
     """
-    if 2 * len(some) < len(x):
-        _, pullback = vjp(network.logits, x[some])
-        return pullback(cotangents)[0].reshape(len(some), -1)
-    padded = namespace(x).zeros((len(x), cotangents.shape[1]), dtype=cotangents.dtype)
-    padded[some] = cotangents
-    return pullback(padded)[0].reshape(len(x), -1)[some]
+    network.check_classifier()
+    dense_last = len(network.layers) > 1 and network.layers[-2].name == "dense"
+    at = len(network.layers) - (2 if dense_last else 1)
+    body = partial(chain(*network.layers[:at]).apply, network.parameters[:at])
+    if dense_last:
+        return at, body, network.parameters[at]["w"], network.parameters[at]["b"]
+    return at, body, namespace(x).eye(*network.shapes[-1], dtype=x.dtype), 0
 
 
-def reach_of(network: Network, norm: Norm, size: int) -> Any:
-    """An upper bound of ||J_j - J_i||_* at inputs of ``size`` numbers: ``(K, K)``, or one number for any two classes.
+def pull_rows(body: Any, x: Array, pullback: Any, some: Array, cotangents: Array) -> Array:
+    """The rows ``(R, len(some), D)`` of some samples, whichever way is cheaper.
 
-    The product of the layers' bounds, to which a dense last layer contributes ||w_j - w_i|| itself, another one its own
-    bound times ||e_j - e_i||. From L2 to the dual norm: ||v||_q <= size^(1/q - 1/2) ||v||_2 for q < 2, and
-    ||v||_q <= ||v||_2 for the others. None if a layer states no bound.
+    The ``pullback`` at hand is for all samples; one for a few of them needs a forward pass of their own.
     """
-    layers = network.layers[:-1]
-    dense_last = bool(layers) and layers[-1].name == "dense"
-    product: Any = SLACK * size ** max(1 / dual(norm) - 1 / 2, 0) * (1 if dense_last else math.sqrt(2))
-    for i, layer in enumerate(layers):
-        bound = COLUMNS if dense_last and i == len(layers) - 1 else layer.bound
+    stack, samples, features = cotangents.shape
+    if 2 * samples < len(x):
+        _, pullback = vjp(body, x[some])
+        return pullback(cotangents)[0].reshape(stack, samples, -1)
+    padded = namespace(x).zeros((stack, len(x), features), dtype=cotangents.dtype)
+    padded[:, some] = cotangents
+    return pullback(padded)[0].reshape(stack, len(x), -1)[:, some]
+
+
+def reach_of(network: Network, x: Array, norm: Norm) -> Array | None:
+    """An upper bound of ||J_j - J_i||_* for any two classes, ``(K, K)``, at every input shaped like those of ``x``.
+
+    ||w_j - w_i|| times the bounds of the layers beneath (`cut`). From L2 to the dual norm: ||v||_q <= D^(1/q - 1/2)
+    ||v||_2 for q < 2 on D numbers, and ||v||_q <= ||v||_2 for the others. None if a layer states no bound.
+    """
+    at, _, w, _ = cut(network, x)
+    product: Any = SLACK * x[0].size ** max(1 / dual(norm) - 1 / 2, 0)
+    for i, layer in enumerate(network.layers[:at]):
+        bound = layer.bound
         if bound is None:
             return None
         if isinstance(bound, WeightBound):
-            place = i - len(layers)  # counted from the end, so that the classifier of a split network finds its own
+            place = i - len(network.layers)  # from the end, so that a split network's classifier finds its own again
             bound = network.memory.recall(place, network.parameters[i]["w"], network.shapes[i], bound)
         product = product * bound
-    return product
+    return product * network.memory.recall("columns", w, w.shape, COLUMNS)
 
 
 def all_rows(network: Network, x: Array, norm: Norm, y: Array | None) -> Found:

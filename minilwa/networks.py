@@ -41,11 +41,15 @@ class Network:
 
     def logits(self, x: Any, parameters: Tree | None = None, rng: np.random.Generator | None = None) -> Any:
         """z ``(N, K)``, what the closing softmax is applied to."""
-        if not self.layers or self.layers[-1].name != "softmax":
-            raise InputError("network", "one that does not end with softmax", "a classifier")
+        self.check_classifier()
         self.check_batch(x)
         parameters = self.parameters if parameters is None else parameters
         return chain(*self.layers[:-1]).apply(parameters[:-1], x, rng)
+
+    def check_classifier(self) -> None:
+        """InputError unless the last layer is softmax."""
+        if not self.layers or self.layers[-1].name != "softmax":
+            raise InputError("network", "one that does not end with softmax", "a classifier")
 
     def check_batch(self, x: Any) -> None:
         """InputError unless ``x`` is a non-empty float batch ``(N, *input_shape)`` of the parameters' dtype."""

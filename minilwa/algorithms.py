@@ -41,6 +41,7 @@ def algorithm_1(network: Network, x: Array, norm: Norm = "l2", form: str = "stab
 def perturbations_by_class(network: Network, x: Array, norm: Norm, form: str) -> tuple[Array, Perturbations]:
     """Lines 1 to 4 of Algorithm 1: the predicted class ``(N,)``, and r*_(j) for every class j ``(N, K, *shape)``."""
     check_form(form)
+    network.check_classifier()
     if form == "printed":
         alpha, T = jacobian_rows(network, x)  # 1: T by forward-backward propagation up to the softmax layer
         return alpha.argmax(axis=-1), proposition_2_1(alpha, T, norm)  # 2-4
@@ -54,6 +55,10 @@ class SGD:
 
     rate: float
     momentum: float = 0.0
+
+    def start(self, network: Network) -> Tree:
+        """The velocity before the first step: zeros, in the structure of the parameters."""
+        return tree_map(lambda p: p * 0, network.parameters)
 
     def step(self, network: Network, velocity: Tree, gradient: Tree) -> tuple[Network, Tree]:
         """The network and the velocity after one step."""
@@ -79,12 +84,7 @@ def loss_gradient(network: Network, x: Array, y: Array, rng: np.random.Generator
         loss = partial(batch_loss, x=x, network=network, y=y, rng=rng)
         return value_and_gradient(loss, network.parameters)[1][0]
 
-    kinds = {layer.name for layer in network.layers}
-    if (
-        "conv" in kinds and "dropout" not in kinds
-    ):  # dense weights are too many to add up, dropout draws for all at once
-        return mean_over_samples(gradient, x, y)
-    return gradient(x, y)
+    return mean_over_samples(gradient, x, y) if network.in_shares else gradient(x, y)
 
 
 def algorithm_2(
@@ -97,7 +97,7 @@ def algorithm_2(
 ) -> tuple[Network, Tree]:
     """Algorithm 2, learning with adversary, on the input. With ``perturb`` giving zeros it is ordinary training."""
     for x, y in batches:  # 1, 2: the samples (x_i, y_i) of the current batch
-        r = perturb(network, x, y)  # 3, 4: d alpha / dx and the optimal perturbation, scaled to ||r|| = c
+        r = perturb(network, x, y)  # 3-5: d alpha / dx, the optimal r*, and c r* / ||r*||
         x_hat = x + r  # 5: the pseudo-samples
         gradient = loss_gradient(network, x_hat, y, rng)  # 7: forward-backward propagation on them
         network, velocity = sgd.step(network, velocity, gradient)  # 7: update the network
@@ -118,7 +118,7 @@ def algorithm_3(
         representation, classifier = split(network, at)
         forward = partial(representation.apply, x=x, rng=rng)
         x_tilde, pullback = vjp(forward, representation.parameters)  # 3: forward propagation through N_rep
-        r = perturb(classifier, x_tilde, y)  # 4-6: the optimal perturbation of N_cal's input
+        r = perturb(classifier, x_tilde, y)  # 4-7: the optimal perturbation of N_cal's input, scaled
         x_hat = x_tilde + r  # 7: the pseudo-samples
         loss = partial(batch_loss, network=classifier, y=y, rng=rng)
         _, (gradient_cal, gradient_x) = value_and_gradient(loss, classifier.parameters, x_hat)  # 9, 10

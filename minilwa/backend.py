@@ -50,7 +50,7 @@ def device_namespace(device: str) -> ModuleType:
         xp.arange(2).sum().item()  # allocates, compiles a kernel and runs it: nothing less shows that the GPU works
     except Exception as error:  # missing package, driver, memory or compiler: each raises an error of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = 'Install CuPy with pip install "minilwa[cuda12]" (or [cuda13]), or use device="cpu".'
+        hint = 'Install CuPy, in a clone with pip install -e ".[cuda12]" (or [cuda13]), or use device="cpu".'
         raise InputError("device", f'"gpu" ({reason})', "a working CUDA device and CuPy", hint) from None
     return xp
 

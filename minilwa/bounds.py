@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilwa.backend import Array, like, to_numpy
+from minilwa.backend import Array, device_of, like, to_numpy
 
 SLACK = 1 + 1e-5  # more than rounding in float32 can take off a bound
 RENEW = 0.5  # the drift, in parts of the bound, from which on a bound is computed anew
@@ -39,15 +39,16 @@ class Memory:
 
     def recall(self, place: Any, weights: Array, shape: tuple[int, ...], bound: WeightBound) -> Any:
         """The bound of ``weights``: remembered, with what they have drifted since added, or computed."""
-        if place in self.entries and self.entries[place][0].shape == weights.shape:
-            copy, known = self.entries[place]
+        key = place, device_of(weights), weights.shape, shape, bound.norm
+        if key in self.entries:
+            copy, known = self.entries[key]
             change = (weights - copy).ravel()
             drift = bound.per_frobenius * math.sqrt(float(change @ change)) * SLACK
             if drift <= RENEW * float(known.max()):
                 return known + drift
         exact = np.asarray(bound.norm(to_numpy(weights).astype(np.float64), shape))
         known = like((exact * SLACK).astype(weights.dtype), weights)
-        self.entries[place] = weights.copy(), known
+        self.entries[key] = weights.copy(), known
         return known
 
 

@@ -24,11 +24,10 @@ def check_labels(network: Network, x: Array, y: Array) -> None:
         raise InputError("y", f"shape {y.shape}", f"({len(x)},), one label an image")
     if y.dtype.kind not in "iu":
         raise InputError("y", f"dtype {y.dtype}", "integer labels")
-    classes = network.logits(x[:1]).shape[-1]
-    if classes < 2:
+    if network.classes < 2:
         raise InputError("network", "1 class", "at least 2")
-    if int(y.min()) < 0 or int(y.max()) >= classes:
-        raise InputError("y", f"labels from {int(y.min())} to {int(y.max())}", f"0 to {classes - 1}")
+    if int(y.min()) < 0 or int(y.max()) >= network.classes:
+        raise InputError("y", f"labels from {int(y.min())} to {int(y.max())}", f"0 to {network.classes - 1}")
 
 
 def check_radius(radius: float) -> None:

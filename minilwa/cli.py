@@ -89,6 +89,7 @@ def _train(subparsers) -> None:
     command.add_argument("--direction", choices=DIRECTIONS, help="what the method perturbs along")
     command.add_argument("--radius", type=float, help="how far, in the method's norm")
     command.add_argument("--norm", type=_norm, help="norm of the radius: l1, l2, linf or a number")
+    command.add_argument("--direction-norm", type=_norm, help="norm in which the direction is steepest")
     command.add_argument("--at", type=int, help="LWA_Rep: number of layers in the representation")
     _data_options(command)
     _recipe_options(command)
@@ -176,12 +177,13 @@ def _recipe_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=standard.seed, help="of all that is drawn (default: %(default)s)")
     command.add_argument("--epochs", type=int, default=standard.epochs, help="default: %(default)s")
     command.add_argument("--batch", type=int, default=standard.batch, help="images a step (default: %(default)s)")
-    command.add_argument("--rate", type=float, default=standard.rate, help="learning rate (default: %(default)s)")
+    command.add_argument("--rate", type=float, help="learning rate (default: 0.05; train with lenet or cifar: 0.02)")
     command.add_argument("--momentum", type=float, default=standard.momentum, help="default: %(default)s")
 
 
 def _attack_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--norm", type=_norm, default="l2", help="norm of the radius (default: %(default)s)")
+    command.add_argument("--direction-norm", type=_norm, help="norm in which the direction is steepest")
     command.add_argument("--clip", action="store_true", help="set perturbed pixels back into [0, 1]")
     _form_option(command)
 

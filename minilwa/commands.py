@@ -25,6 +25,7 @@ from minilwa.saving import load
 from minilwa.training import Recipe
 from minilwa.tree import tree_map
 
+RATES = {"mlp": 0.05, "lenet": 0.02, "cifar": 0.02}  # at 0.05 an adversary keeps a LeNet from learning at all
 PICTURED = 10  # as many images as fit side by side
 
 
@@ -67,6 +68,8 @@ def train_network(options: Namespace) -> None:
     low, high = found.interval()
     print(f"{options.out}: {options.network} trained by {chosen.name} on {dataset.name}")
     print(f"accuracy on {found.n} test images: {found.accuracy:.4f}  [{low:.4f}, {high:.4f}]")
+    if found.accuracy < 2 / dataset.classes:
+        print("That is hardly better than guessing: a lower --rate or --radius may help.")
     if options.json:
         settings = setting.describe() | {"network": options.network, "method": vars(chosen)}
         write_json(options.json, settings | {"validation": found.describe()})
@@ -77,7 +80,7 @@ def attack(options: Namespace) -> None:
     check_outputs(*(options.out / f"attack.{end}" for end in ("npz", "json", "png")), options.json)
     network = network_of(options)
     x, y = images_of(options, network)
-    along = direction(options.direction, options.form)
+    along = direction(options.direction, options.form, options.direction_norm)
     x_hat = adversarial_images(network, x, y, along, options.radius, options.norm, options.clip)
     labels = {"y": y, "before": predict(network, x), "after": predict(network, x_hat)}
     host = {name: to_numpy(a) for name, a in ({"x": x, "x_hat": x_hat} | labels).items()}
@@ -112,7 +115,7 @@ def evaluate(options: Namespace) -> None:
     scores = [("clean", 0.0, clean_score(network, x, y))]
     with progress("attack", len(DIRECTIONS) * len(x)) as bar:
         for name in DIRECTIONS:
-            along = direction(name, options.form)
+            along = direction(name, options.form, options.direction_norm)
             found = attacked_scores(network, x, y, along, options.radius, options.norm, options.clip, bar.update)
             scores += [(name, radius, score) for radius, score in zip(options.radius, found, strict=True)]
     print(f"{options.network} on {len(x)} test images of {dataset.name}, {title(options.norm)} radius, 95% intervals")
@@ -182,14 +185,15 @@ def network_of(options: Namespace) -> Network:
 
 def recipe_of(options: Namespace) -> Recipe:
     """The training recipe that the options give."""
-    return Recipe(
-        epochs=options.epochs, batch=options.batch, rate=options.rate, momentum=options.momentum, seed=options.seed
-    )
+    chosen = {name: getattr(options, name) for name in ("epochs", "batch", "momentum", "seed")}
+    rate = RATES[getattr(options, "network", "mlp")] if options.rate is None else options.rate
+    return Recipe(rate=rate, **chosen)
 
 
 def method_of(options: Namespace) -> Method:
     """The method that the options name, changed as they say; InputError if it perturbs nothing and they say how."""
     wanted = {"along": options.direction, "radius": options.radius, "norm": options.norm, "at": options.at}
+    wanted["direction_norm"] = options.direction_norm
     changes = {key: value for key, value in wanted.items() if value is not None}
     if changes and METHODS[options.method].along is None:
         hint = "Choose with --method one that perturbs, such as LWA."

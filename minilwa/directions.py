@@ -12,7 +12,7 @@ from functools import partial
 
 from minilwa.algorithms import Perturb, perturbations_by_class
 from minilwa.backend import Array, namespace
-from minilwa.checks import check_radius
+from minilwa.checks import check_images, check_labels, check_radius
 from minilwa.errors import InputError
 from minilwa.lazy import lazy_algorithm_1
 from minilwa.networks import Network
@@ -31,6 +31,8 @@ def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str 
     alpha_y (1 - alpha_y) and loses nothing when alpha_y is nearly 1.
     """
     check_form(form)
+    check_images(network, x)
+    check_labels(network, x, y)
 
     def direction_of(x: Array, y: Array) -> Array:
         if form == "printed":
@@ -53,6 +55,8 @@ def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str
     class that it is taken for. That is minus the direction that Algorithm 1 gives for class y, in both forms.
     """
     check_form(form)
+    check_images(network, x)
+    check_labels(network, x, y)
     xp = namespace(x)
     if form == "stable":
         predicted, _, (direction, _), _ = lazy_algorithm_1(network, x, norm, y)

@@ -21,7 +21,8 @@ def jacobian_rows(
 
     With a network this is the paper's alpha ``(N, K)`` and T = d alpha / dx ``(N, K, *x.shape[1:])`` (section 2); with
     ``network.logits`` it is z and the rows J. ``rows`` picks classes, in that order: ``(N, len(rows), ...)``.
-    ``chunk`` rows at most go into one backward pass, which bounds the memory beyond the result itself.
+    ``chunk`` rows at most go into one backward pass, of which each thread has one at a time: this bounds the memory
+    beyond the result itself.
     """
     value, pullback = vjp(function, x)
     if value.ndim != 2 or len(value) != len(x):
@@ -32,7 +33,7 @@ def jacobian_rows(
     if not wanted or min(wanted) < 0 or max(wanted) >= classes:
         raise InputError("rows", wanted, f"class numbers from 0 to {classes - 1}")
     if chunk is None:  # large enough for the matrix products, small enough for the cache
-        chunk = max(1, CACHED // samples)
+        chunk = max(1, CACHED // max(1, samples))
     (chunk,) = _whole("chunk", [chunk])
     if chunk < 1:
         raise InputError("chunk", chunk, "a number of rows >= 1")

@@ -28,7 +28,7 @@ class Layer:
     """A pure (init, apply) pair, and the name and settings that make it again.
 
     ``bound`` is an upper bound of the L2 norm of the layer's derivative, at every input, in evaluation mode: a number,
-    or a `WeightBound` of ``parameters["w"]``; None if there is none to state.
+    or a `WeightBound` of ``parameters["w"]``; None if there is none to state. ``random`` layers draw in training.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Layer:
     init: Callable[[np.random.Generator, Shape], tuple[Tree, Shape]]
     apply: Callable[..., Any]
     bound: float | WeightBound | None = None
+    random: bool = False
 
 
 def uniform_weights(rng: np.random.Generator, shape: Shape, scale: float | None, fan_in: int) -> np.ndarray:
@@ -127,7 +128,7 @@ def dropout(rate: float) -> Layer:
     def apply(parameters, x, rng=None):
         return x if rng is None else ops.dropout(x, rate=rate, rng=rng)
 
-    return Layer("dropout", {"rate": rate}, lambda rng, shape: ((), shape), apply, bound=1.0)
+    return Layer("dropout", {"rate": rate}, lambda rng, shape: ((), shape), apply, bound=1.0, random=rate > 0)
 
 
 def chain(*layers: Layer) -> Layer:
@@ -145,7 +146,8 @@ def chain(*layers: Layer) -> Layer:
             x = layer.apply(part, x, rng)
         return x
 
-    return Layer("chain", {"layers": [(layer.name, layer.settings) for layer in layers]}, init, apply)
+    settings = {"layers": [[layer.name, layer.settings] for layer in layers]}
+    return Layer("chain", settings, init, apply, random=any(layer.random for layer in layers))
 
 
 def make(name: str, settings: dict[str, Any]) -> Layer:

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 from minilwa.backend import Array, namespace
 from minilwa.bounds import SLACK, WeightBound, column_distances
-from minilwa.checks import check_images
+from minilwa.checks import check_images, check_labels
+from minilwa.errors import InputError
 from minilwa.jacobian import jacobian_rows
 from minilwa.layers import chain
 from minilwa.networks import Network
@@ -43,7 +44,9 @@ COLUMNS = WeightBound(column_distances, math.sqrt(2))
 
 
 class Certificate(NamedTuple):
-    """Why the search could stop, sample by sample, each ``(N,)``: best >= remaining.
+    """Why the search could stop, sample by sample, each ``(N,)``: best >= (1 + 1e-6) remaining.
+
+    It says nothing of samples that were not searched, those taken for another class than their label.
 
     ``best`` is the largest value_j found, ``remaining`` the largest bound of the classes not looked at (-inf if there
     are none), ``rows`` the backward rows that it took, that of G included.
@@ -71,6 +74,10 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
     and a warning says so.
     """
     check_images(network, x)
+    if network.classes < 2:
+        raise InputError("network", "1 class", "at least 2")
+    if y is not None:
+        check_labels(network, x, y)
     reach = reach_of(network, x, norm)
     if reach is None:
         return all_rows(network, x, norm, y)
@@ -117,8 +124,9 @@ def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Array
             new = d[:, None] * G[some] + p[:, None] * row
             value = xp.where(d > 0, dual_length(new, norm) / xp.where(d > 0, d, 1), xp.inf)
             better = value > best[some]
-            ahead = some[better]
-            best[ahead], nearest[ahead], v[ahead] = value[better], classes[better], new[better]
+            best[some] = xp.where(better, value, best[some])
+            nearest[some] = xp.where(better, classes, nearest[some])
+            v[some] = xp.where(better[:, None], new, v[some])
             R[some] -= p[:, None] * row
             unseen[some, classes] = False
         rows[some] += len(chosen)
@@ -129,10 +137,10 @@ def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Array
         some = some[unproven]
         if not len(some):
             break
-        # few samples get this far: twice as many rows a round spare them, and the machine, most of the rounds
+        # few samples get this far: twice as many rows a round, up to a batch of them, spare the machine most rounds
         chosen = (-U[unproven]).argsort(axis=-1)[:, : min(width, len(column) - 1 - seen)].T
         D = pull_rows(body, x, pullback, some, toward(some, chosen))
-        width *= 2
+        width = min(2 * width, max(1, len(x) // len(some)))
     log_distance = stable_log_distance(delta[samples, nearest], log_s[:, 0], dual_length(v, norm))
     direction = steepest(v, norm).reshape(x.shape)
     return Found(predicted, nearest, Perturbations(direction, log_distance), Certificate(best, remaining, rows))

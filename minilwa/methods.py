@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,21 +19,26 @@ from minilwa.tree import Tree
 class Method:
     """What is perturbed while training, along what, and how far.
 
-    ``along`` names a direction (None: no perturbation); ``radius`` is measured in ``norm`` on pixels in [0, 1], or on
-    features where ``at`` > 0 says how many layers form the representation; ``relative`` makes it a multiple of the
-    norm of what is perturbed. ``dropout`` is the rate that the network is built with. ``clean`` adds the gradient on
-    the unperturbed batch.
+    ``along`` names a direction (None: no perturbation), taken in ``direction_norm`` (None: its usual one). ``radius``
+    is measured in ``norm`` on pixels in [0, 1], or on features where ``at`` > 0 says how many layers form the
+    representation; ``relative`` makes it a multiple of the norm of what is perturbed. ``dropout`` is the rate of the
+    dropout layers that the network must have. ``clean`` adds the gradient on the unperturbed batch.
     """
 
     name: str
     along: str | None = None
     radius: float = 0.0
     norm: Norm = "l2"
+    direction_norm: Norm | None = None
     form: str = "stable"
     relative: bool = False
     at: int = 0
     clean: bool = False
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.at and self.clean:
+            raise InputError("method", f"at={self.at} with clean=True", "one of the two")
 
     def epoch(
         self, network: Network, velocity: Tree, batches: Batches, sgd: SGD, rng: np.random.Generator
@@ -41,7 +46,9 @@ class Method:
         """The network and the velocity after the batches."""
         perturb: Direction = no_perturbation
         if self.along is not None:
-            perturb = perturbation(direction(self.along, self.form), self.radius, self.norm, self.relative)
+            perturb = perturbation(
+                direction(self.along, self.form, self.direction_norm), self.radius, self.norm, self.relative
+            )
         if self.at:
             return algorithm_3(network, velocity, batches, perturb, sgd, self.at, rng)
         if self.clean:
@@ -56,7 +63,7 @@ METHODS = {
         Method("Dropout", dropout=0.5),
         Method("Goodfellow", along="adv_loss_sign", radius=1.5, clean=True),
         Method("LWA", along="adv_loss", radius=1.7),
-        Method("LWA_Rep", along="adv_loss", radius=0.15, relative=True, at=2),
+        Method("LWA_Rep", along="adv_loss", radius=0.12, relative=True, at=3),
         Method("Nokland", along="adv_loss_sign", radius=1.5),
     )
 }
@@ -66,4 +73,6 @@ def method(name: str, **changes: Any) -> Method:
     """One of `METHODS`, its settings changed as given."""
     if name not in METHODS:
         raise InputError("method", repr(name), f"one of {', '.join(METHODS)}")
+    if unknown := set(changes) - {field.name for field in fields(Method)}:
+        raise InputError("method", ", ".join(sorted(unknown)), f"one of {', '.join(f.name for f in fields(Method))}")
     return replace(METHODS[name], **changes)

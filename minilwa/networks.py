@@ -17,7 +17,7 @@ from minilwa.tape import Node
 from minilwa.tree import Tree, leaves, tree_map
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """Layers with their parameters; called on a batch ``(N, *input_shape)`` it returns the last layer's output.
 
@@ -28,7 +28,7 @@ class Network:
     layers: tuple[Layer, ...]
     parameters: tuple[Tree, ...]
     shapes: tuple[Shape, ...]  # what each layer takes: the shape of one sample
-    memory: Memory = field(default_factory=Memory, compare=False, repr=False)  # of operator norms, for `row_bounds`
+    memory: Memory = field(default_factory=Memory, repr=False)  # of operator norms, for the lazy Algorithm 1
 
     def __call__(self, x: Any) -> Any:
         """The output for ``x``, in evaluation mode."""
@@ -45,6 +45,20 @@ class Network:
         self.check_batch(x)
         parameters = self.parameters if parameters is None else parameters
         return chain(*self.layers[:-1]).apply(parameters[:-1], x, rng)
+
+    @property
+    def in_shares(self) -> bool:
+        """Whether a gradient is best added up from shares of the batch, one for each core.
+
+        Not with dense layers alone, whose weights are too many to add up, nor where a mask is drawn for all of it.
+        """
+        return any(layer.name == "conv" for layer in self.layers) and not any(layer.random for layer in self.layers)
+
+    @property
+    def classes(self) -> int:
+        """K of a classifier."""
+        self.check_classifier()
+        return self.shapes[-1][0]
 
     def check_classifier(self) -> None:
         """InputError unless the last layer is softmax."""

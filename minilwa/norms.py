@@ -63,6 +63,10 @@ def steepest(v: Array, norm: Norm = "l2") -> Array:
         first = size.argmax(axis=-1)[..., None] == xp.arange(v.shape[-1])
         return xp.sign(v) * first
     largest = size.max(axis=-1, keepdims=True)
+    if p == 2:
+        v = v / xp.where(largest > 0, largest, 1)
+        total = length(v, 2)[..., None]
+        return v / xp.where(total > 0, total, 1)
     size /= xp.where(largest > 0, largest, 1)
     r = xp.sign(v) * size ** (dual(p) - 1)  # equality in Hoelder's inequality: |r|^p is proportional to |v|^q
     total = length(r, p)[..., None]

@@ -274,5 +274,5 @@ OPERATORS = {
     "__rmatmul__": lambda self, other: matmul(other, self),
     "__getitem__": lambda self, at: index(self, at=at),
 }
-for name, operator in OPERATORS.items():
-    setattr(Node, name, operator)
+for _name, _operator in OPERATORS.items():
+    setattr(Node, _name, _operator)

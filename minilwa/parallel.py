@@ -2,14 +2,16 @@
 
 The BLAS spreads a matrix product over the cores, but NumPy's element-wise work stays on one of them while the others
 wait. Cut into shares, everything runs side by side, since NumPy lets go of Python's lock while it computes. There are
-as many shares as the BLAS would have had threads, so its settings (OPENBLAS_NUM_THREADS, threadpoolctl) hold here too,
-and a result depends on their number by rounding alone. On a GPU there is one share.
+at most as many shares as the BLAS may use threads, so its settings (OPENBLAS_NUM_THREADS, threadpoolctl) hold here
+too, and a result depends on their number by rounding alone. On a GPU there is one share.
 """
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import operator
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,28 +19,45 @@ from itertools import pairwise
 from typing import Any
 
 from minilwa.backend import Array, device_of, namespace
+from minilwa.errors import InputError
 from minilwa.tree import Tree, tree_map
 
 SMALLEST = 16  # samples; smaller shares cost more than they save
-LOCK = threading.Lock()
+
+
+class State:
+    """What the process shares: who computes in shares, with how many threads, on which workers."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
+        self.threads = 1
+        self.workers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="minilwa")
+
+
+STATE = State()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=STATE.__init__)  # type: ignore[misc]  # threads do not survive a fork
 
 
 def threads(array: Array) -> int:
-    """How many shares work on ``array`` is cut into: the threads that the BLAS may use, here and now."""
+    """How many shares work on ``array`` is cut into at most: the threads that the BLAS may use."""
     if device_of(array) != "cpu":
         return 1
-    return max((library.num_threads for library in _blas().lib_controllers), default=1)
+    if not STATE.busy.locked():  # else the BLAS is held to one thread for the time being
+        STATE.threads = max((library.num_threads for library in _blas().lib_controllers), default=1)
+    return STATE.threads
 
 
 def run_shares(task: Callable[[Any], Any], shares: Sequence[Any], workers: int) -> list[Any]:
     """``[task(share) for share in shares]``, side by side; calls from within a task, or beside one, run in line."""
-    if workers < 2 or len(shares) < 2 or not LOCK.acquire(blocking=False):
+    if workers < 2 or len(shares) < 2 or not STATE.busy.acquire(blocking=False):
         return [task(share) for share in shares]
     try:
         with _blas().limit(limits=1):
-            return list(_pool(workers).map(task, shares))
+            contexts = [contextvars.copy_context() for _ in shares]  # numpy.errstate among them
+            return list(STATE.workers.map(lambda context, share: context.run(task, share), contexts, shares))
     finally:
-        LOCK.release()
+        STATE.busy.release()
 
 
 def by_samples(function: Callable[..., Tree], *batch: Array) -> Tree:
@@ -60,6 +79,10 @@ def mean_over_samples(function: Callable[..., Tree], *batch: Array) -> Tree:
 
 
 def _on_shares(function: Callable[..., Tree], batch: tuple[Array, ...]) -> tuple[list[slice], list[Tree]]:
+    if len({len(array) for array in batch}) > 1:
+        raise InputError(
+            "batch", f"{' and '.join(str(len(array)) for array in batch)} samples", "as many in each array"
+        )
     count = max(1, min(threads(batch[0]), len(batch[0]) // SMALLEST))
     shares = [slice(*pair) for pair in pairwise(len(batch[0]) * i // count for i in range(count + 1))]
     return shares, run_shares(lambda share: function(*(a[share] for a in batch)), shares, count)
@@ -70,8 +93,3 @@ def _blas() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="minilwa")

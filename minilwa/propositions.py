@@ -148,7 +148,8 @@ def _take(array: Array, classes: Array) -> Array:
 def log_or_inf(a: Array) -> Array:
     """log a, and -inf at 0, without a warning."""
     xp = namespace(a)
-    return xp.where(a > 0, xp.log(xp.where(a > 0, a, 1)), -xp.inf)
+    zero = a == 0
+    return xp.where(zero, -xp.inf, xp.log(xp.where(zero, 1, a)))
 
 
 def _candidates(directions: Array, log_distance: Array, predicted: Array, shape: tuple[int, ...]) -> Perturbations:

@@ -89,6 +89,8 @@ def backward(output: Node, cotangent: Array, inputs: list[Node]) -> list[Array]:
     stack = cotangent.shape[: cotangent.ndim - output.ndim]
     if cotangent.shape != stack + output.shape:
         raise InputError("cotangent", f"shape {cotangent.shape}", f"(*stack, *{output.shape}), the output's shape last")
+    if cotangent.dtype != output.value.dtype:
+        raise InputError("cotangent", f"dtype {cotangent.dtype}", f"{output.value.dtype}, as the output")
     gradients: dict[Node, Array] = {output: cotangent}
     for node in topological_order(output):
         if node not in gradients:

@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ import numpy as np
 
 from minilwa.algorithms import SGD
 from minilwa.backend import Array, device_of, like, namespace, to_numpy
+from minilwa.bounds import Memory
 from minilwa.checks import check_images, check_labels
 from minilwa.errors import InputError
 from minilwa.methods import Method
 from minilwa.networks import Network
 from minilwa.saving import load_checkpoint, save
-from minilwa.tree import leaves, tree_map
+from minilwa.tree import leaves
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,23 @@ def train(
     """
     check_images(network, x)
     check_labels(network, x, y)
-    settings = {
-        "network": [[layer.name, layer.settings] for layer in network.layers],
-        "method": asdict(method),
-        "recipe": asdict(recipe),
-        "images": fingerprint(x, y),
-    }
-    velocity, done = tree_map(lambda p: p * 0, network.parameters), 0
+    if method.dropout and not any(layer.random for layer in network.layers):
+        raise InputError("network", "one without dropout", f"one built for it: mlp(..., rate={method.dropout})")
+    settings: dict[str, Any] = {}
+    if checkpoint is not None:
+        settings = {
+            "network": [[layer.name, layer.settings] for layer in network.layers],
+            "start": fingerprint(*leaves(network.parameters)),
+            "method": asdict(method),
+            "recipe": asdict(recipe),
+            "images": fingerprint(x, y),
+        }
+    velocity, done = recipe.sgd(0).start(network), 0
     if checkpoint is not None and Path(checkpoint).exists():
         network, velocity, done = _resume(checkpoint, settings, x)
         tick(done * len(x))
     for epoch in range(done, recipe.epochs):
+        network = replace(network, memory=Memory())  # what is remembered of bounds is not part of a checkpoint
         rng = np.random.default_rng([recipe.seed, epoch])
         batches = shuffled_batches(x, y, recipe.batch, rng, tick)
         network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
@@ -96,10 +103,10 @@ def train(
     return network
 
 
-def fingerprint(x: Array, y: Array) -> str:
-    """A hash of the images and their labels, by which a checkpoint knows its data again."""
+def fingerprint(*arrays: Array) -> str:
+    """A hash of arrays, by which a checkpoint knows its data and its first weights again."""
     digest = hashlib.sha256()
-    for array in (x, y):
+    for array in arrays:
         digest.update(f"{array.shape} {array.dtype}".encode())
         digest.update(to_numpy(array).tobytes())
     return digest.hexdigest()

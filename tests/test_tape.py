@@ -263,7 +263,7 @@ def dense_networks(draw):
     rng = np.random.default_rng(draw(SEEDS))
     parts = [layers.dense(sizes[1])]
     for size in sizes[2:]:
-        parts += [layers.elementwise(activation, getattr(ops, activation))(), layers.dense(size)]
+        parts += [{"relu": layers.relu, "tanh": layers.tanh}[activation](), layers.dense(size)]
     network = layers.chain(*parts)
     parameters, _ = network.init(rng, (sizes[0],))
     parameters = tree_map(lambda a: rng.standard_normal(a.shape), parameters)  # biases too

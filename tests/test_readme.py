@@ -15,7 +15,7 @@ README = Path(__file__).parent.parent / "README.md"
 def test_python_examples_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     names = {}
     for block in blocks:
         exec(block, names)
@@ -24,6 +24,7 @@ def test_python_examples_run_in_order(tmp_path, monkeypatch):
     assert names["J"].shape == (20, 2, 1, 28, 28)
     assert names["r"].r.shape == names["x"].shape
     assert 0 <= names["score"].accuracy <= 1
+    assert (names["found"].nearest == names["minilwa"].algorithm_1(names["network"], names["x"])[0]).all()
     assert [g.shape for g in (names["gradient_x"], names["gradient_w"])] == [(5, 3, 3), (5, 3, 2)]
     assert (names["again"](names["x"]) == names["own"](names["x"])).all()
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from minilwa.errors import InputError
+from minilwa.layers import chain, dense, flatten, relu, softmax
 from minilwa.methods import METHODS, method
-from minilwa.networks import lenet, mlp
+from minilwa.networks import create, lenet, mlp
 from minilwa.saving import load
 from minilwa.training import Recipe, train
 from minilwa.tree import leaves
@@ -33,10 +34,9 @@ class Stop(Exception):
     """Stands for Ctrl-C in the middle of an epoch."""
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("chosen", [*METHODS.values(), method("LWA", along="adv_alpha")], ids=str)
 @pytest.mark.parametrize("after", [1, 41, 95])
-def test_interrupted_and_resumed_ends_with_the_same_bits(name, after, digits, tmp_path):
-    chosen = METHODS[name]
+def test_interrupted_and_resumed_ends_with_the_same_bits(chosen, after, digits, tmp_path):
     whole = train(small(chosen), *digits, chosen, RECIPE)
     path = tmp_path / "net.npz"
     seen = 0
@@ -73,6 +73,7 @@ def test_checkpoint_of_other_settings_is_refused_and_kept(digits, tmp_path):
         "method": (small(METHODS["LWA"]), x, y, method("LWA", radius=0.5), RECIPE),
         "recipe": (small(METHODS["LWA"]), x, y, METHODS["LWA"], replace(RECIPE, seed=4)),
         "images": (small(METHODS["LWA"]), x[::-1], y, METHODS["LWA"], RECIPE),
+        "start": (mlp(144, 16, 12, 4, input_shape=(1, 12, 12), seed=2), x, y, METHODS["LWA"], RECIPE),
         "network": (mlp(144, 16, 4, input_shape=(1, 12, 12)), x, y, METHODS["LWA"], RECIPE),
     }
     for changed, arguments in attempts.items():
@@ -110,3 +111,21 @@ def test_lenet_trains_in_float64_under_every_method(digits):
         trained = train(network, x, y, chosen, Recipe(epochs=1, batch=10, rate=0.01))
         assert all(leaf.dtype == np.float64 for leaf in leaves(trained.parameters))
         assert not same_bits(network, trained)
+
+
+def test_a_network_of_chains_resumes(digits, tmp_path):
+    parts = (flatten(), chain(dense(8), relu(), chain(dense(4))), softmax())
+    network, path = create(parts, (1, 12, 12)), tmp_path / "net.npz"
+    first = train(network, *digits, METHODS["Normal"], RECIPE, path)
+    assert same_bits(first, train(network, *digits, METHODS["Normal"], RECIPE, path))
+
+
+def test_dropout_needs_a_network_with_dropout(digits):
+    with pytest.raises(InputError, match="without dropout"):
+        train(small(METHODS["Normal"]), *digits, METHODS["Dropout"], RECIPE)
+
+
+@pytest.mark.parametrize(("changes", "message"), [({"radus": 1}, "radus"), ({"at": 2, "clean": True}, "at=2")])
+def test_methods_refuse_what_they_do_not_know(changes, message):
+    with pytest.raises(InputError, match=message):
+        method("LWA", **changes)

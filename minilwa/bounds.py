@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilwa.backend import Array, device_of, like, to_numpy
+from minilwa.backend import Array, device_of, like, namespace, to_numpy
 
 SLACK = 1 + 1e-5  # more than rounding in float32 can take off a bound
 RENEW = 0.5  # the drift, in parts of the bound, from which on a bound is computed anew
@@ -42,8 +42,9 @@ class Memory:
         key = place, device_of(weights), weights.shape, shape, bound.norm
         if key in self.entries:
             copy, known = self.entries[key]
-            change = (weights - copy).ravel()
-            drift = bound.per_frobenius * math.sqrt(float(change @ change)) * SLACK
+            squares = namespace(weights).square(weights - copy)  # summed in pairs: a running sum would lose digits
+            lost = squares.size * np.finfo(np.float32).tiny  # what can have fallen below the smallest float
+            drift = bound.per_frobenius * math.sqrt(float(squares.sum()) + lost) * SLACK
             if drift <= RENEW * float(known.max()):
                 return known + drift
         exact = np.asarray(bound.norm(to_numpy(weights).astype(np.float64), shape))
@@ -54,7 +55,7 @@ class Memory:
 
 def matrix_norm(w: np.ndarray, shape: tuple[int, ...]) -> float:
     """The largest singular value of ``w`` ``(inputs, outputs)``."""
-    return float(np.linalg.svd(w, compute_uv=False)[0])
+    return _largest_singular_value(w)
 
 
 def column_distances(w: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -73,4 +74,9 @@ def convolution_norm(w: np.ndarray, height: int, width: int) -> float:
     frequency, so its norm is the largest singular value among theirs.
     """
     spectrum = np.fft.fft2(w, (height, width)).transpose(2, 3, 0, 1)  # (height, width, F, C)
-    return float(np.linalg.svd(spectrum, compute_uv=False).max())
+    return _largest_singular_value(spectrum)
+
+
+def _largest_singular_value(matrices: np.ndarray) -> float:
+    """Of one matrix or a stack of them; infinite for weights that are not finite, about which LAPACK says nothing."""
+    return float(np.linalg.svd(matrices, compute_uv=False).max()) if np.isfinite(matrices).all() else math.inf

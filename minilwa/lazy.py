@@ -18,6 +18,8 @@ import warnings
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minilwa.backend import Array, namespace
 from minilwa.bounds import SLACK, WeightBound, column_distances
 from minilwa.checks import check_images, check_labels
@@ -39,7 +41,6 @@ from minilwa.tape import vjp
 
 MARGIN = 1 + 1e-6  # the largest value must exceed the bounds that remain by as much
 ROUNDING = 1e-6  # of what is added up, in the second bound
-STEEP = 1e6  # f_j beyond which that rounding makes the second bound useless
 COLUMNS = WeightBound(column_distances, math.sqrt(2))
 
 
@@ -66,6 +67,7 @@ class Found(NamedTuple):
     certificate: Certificate
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a bound beyond all floats is infinite, and still a bound
 def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | None = None) -> Found:
     """`algorithm_1` in its stable form, with backward rows only for the classes that can still be the nearest.
 
@@ -81,27 +83,28 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
     reach = reach_of(network, x, norm)
     if reach is None:
         return all_rows(network, x, norm, y)
-    if y is None:
-        return by_samples(lambda x: search(network, x, norm, None, reach), x)
-    return by_samples(lambda x, y: search(network, x, norm, y, reach), x, y)
-
-
-def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Array) -> Found:
-    """The best-first search of `lazy_algorithm_1`; ``reach`` is what `reach_of` gives."""
-    xp = namespace(x)
     _, body, w, b = cut(network, x)
+    columns = (w - w[:, :1]).T  # (K, H); what they share cannot matter, and would cost digits
+    if y is None:
+        return by_samples(lambda x: search(body, w, b, columns, reach, x, norm, None), x)
+    return by_samples(lambda x, y: search(body, w, b, columns, reach, x, norm, y), x, y)
+
+
+def search(body: Any, w: Array, b: Any, columns: Array, reach: Array, x: Array, norm: Norm, y: Array | None) -> Found:
+    """The best-first search of `lazy_algorithm_1` on logits ``body(x) @ w + b``; ``reach`` is that of `reach_of`."""
+    xp = namespace(x)
     h, pullback = vjp(body, x)
     z = h @ w + b
     predicted = z.argmax(axis=-1)
     samples, column = xp.arange(len(z)), xp.arange(z.shape[1])
     pi, delta, log_s = stable_weights(z, predicted)
     unseen = column != predicted[:, None]
-    terms = pi * reach[predicted]  # pi_k L_k, (N, K)
     tied = unseen & ~(delta > 0)
     f = 1 / xp.where(unseen & ~tied, delta, 1)
+    terms = xp.where(pi > 0, pi * reach[predicted], 0)  # pi_k L_k, (N, K)
 
     def toward(some: Array, classes: Array) -> Array:  # the cotangents of D_j: w_j - w_J, (..., len(some), H)
-        return w.T[classes] - w.T[predicted[some]]
+        return columns[classes] - columns[predicted[some]]
 
     # G, and in the same pass the row with the largest bound; with two classes they are the same
     chosen = xp.where(unseen, xp.where(tied, xp.inf, f * terms), -xp.inf).argmax(axis=-1)
@@ -109,26 +112,28 @@ def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Array
     if y is not None:
         searched = predicted == y
         chosen = xp.where(searched, chosen, y)
-    cotangents = [(pi - ~unseen) @ w.T] + [toward(samples, chosen)] * (len(column) > 2)
+    cotangents = [(pi - ~unseen) @ columns] + [toward(samples, chosen)] * (len(column) > 2)
     pulled = pullback(xp.stack(cotangents))[0].reshape(len(cotangents), len(z), -1)
-    G, R = pulled[0], pulled[0].copy()
-    v = xp.zeros_like(G)  # delta_I G + pi_I D_I of the best class I so far
+    G, R, v = pulled[0], pulled[0].copy(), xp.zeros_like(pulled[0])  # v: delta_I G + pi_I D_I of the best I so far
     best, remaining = xp.full((2, len(z)), -xp.inf, dtype=z.dtype)
-    nearest = chosen.copy()
+    nearest, rows = chosen.copy(), xp.full(len(z), len(cotangents) - 1)
+
+    def look(some: Array, classes: Array, row: Array) -> None:  # at D_j of one class for each of some samples
+        d, p = delta[some, classes], pi[some, classes]
+        new = d[:, None] * G[some] + p[:, None] * row
+        value = xp.where(d > 0, dual_length(new, norm) / xp.where(d > 0, d, 1), xp.inf)
+        better = value > best[some]
+        best[some] = xp.where(better, value, best[some])
+        nearest[some] = xp.where(better, classes, nearest[some])
+        v[some] = xp.where(better[:, None], new, v[some])
+        R[some] -= p[:, None] * row
+        unseen[some, classes] = False
+
     seen, width = 0, 1
     some, chosen, D = samples, chosen[None], pulled[-1:]  # whose rows are at hand, (width, len(some), ...)
-    rows = xp.full(len(z), len(cotangents) - 1)
     while True:
         for classes, row in zip(chosen, D, strict=True):
-            d, p = delta[some, classes], pi[some, classes]
-            new = d[:, None] * G[some] + p[:, None] * row
-            value = xp.where(d > 0, dual_length(new, norm) / xp.where(d > 0, d, 1), xp.inf)
-            better = value > best[some]
-            best[some] = xp.where(better, value, best[some])
-            nearest[some] = xp.where(better, classes, nearest[some])
-            v[some] = xp.where(better[:, None], new, v[some])
-            R[some] -= p[:, None] * row
-            unseen[some, classes] = False
+            look(some, classes, row)
         rows[some] += len(chosen)
         seen += len(chosen)
         U = remaining_bounds(G[some], R[some], f[some], tied[some], unseen[some], terms[some], norm)
@@ -142,26 +147,26 @@ def search(network: Network, x: Array, norm: Norm, y: Array | None, reach: Array
         D = pull_rows(body, x, pullback, some, toward(some, chosen))
         width = min(2 * width, max(1, len(x) // len(some)))
     log_distance = stable_log_distance(delta[samples, nearest], log_s[:, 0], dual_length(v, norm))
-    direction = steepest(v, norm).reshape(x.shape)
-    return Found(predicted, nearest, Perturbations(direction, log_distance), Certificate(best, remaining, rows))
+    r = Perturbations(steepest(v, norm).reshape(x.shape), log_distance)
+    return Found(predicted, nearest, r, Certificate(best, remaining, rows))
 
 
 def remaining_bounds(G: Array, R: Array, f: Array, tied: Array, unseen: Array, terms: Array, norm: Norm) -> Array:
     """U_j ``(N, K)``, -inf at the classes seen; ``terms`` are pi_k L_k ``(N, K)``, ``G`` and ``R`` ``(N, D)``."""
     xp = namespace(G)
     size = dual_length(G, norm)[:, None]
+    left = xp.where(unseen, terms, 0).sum(axis=-1, keepdims=True)
+    rounding = ROUNDING * (size + terms.sum(axis=-1, keepdims=True))
     if dual(norm) == 2:
-        GG, GR, RR = (xp.einsum("nd,nd->n", a, b)[:, None] for a, b in ((G, G), (G, R), (R, R)))
-        gentle = xp.where(f < STEEP, f, 0)
-        squares = GG + gentle**2 * RR
-        stretched = xp.sqrt(xp.maximum(squares + 2 * gentle * GR, 0) + ROUNDING * squares)
+        unit = xp.where(size > 0, size, 1)
+        g, r = G / unit, R / unit  # their squares neither overflow nor vanish beside one another
+        gg, gr, rr = (xp.einsum("nd,nd->n", a, b)[:, None] for a, b in ((g, g), (g, r), (r, r)))
+        squares = gg + f * f * rr
+        stretched = unit * xp.sqrt(xp.maximum(squares + 2 * f * gr, 0) + ROUNDING * squares)
     else:
         stretched = size + f * dual_length(R, norm)[:, None]
-    others = xp.where(unseen, terms, 0).sum(axis=-1, keepdims=True) - terms
-    rounding = ROUNDING * (size + terms.sum(axis=-1, keepdims=True))
-    second = xp.where(f < STEEP, stretched + f * (others + rounding), xp.inf)
-    bounds = xp.where(tied, xp.inf, xp.minimum(size + f * terms, second))
-    return xp.where(unseen, bounds, -xp.inf)
+    bounds = xp.fmin(size + f * terms, stretched + f * (left - terms + rounding))
+    return xp.where(unseen, xp.where(tied | xp.isnan(bounds), xp.inf, bounds), -xp.inf)
 
 
 def cut(network: Network, x: Array) -> tuple[int, Any, Array, Any]:

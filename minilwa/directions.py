@@ -43,7 +43,7 @@ def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str 
             cotangent = _onehot(y, z) - softmax_of_others(z, y)[0]
         return likelihood_direction(pullback(cotangent)[0], norm)
 
-    return by_samples(direction_of, x, y)
+    return by_samples(direction_of, x, y) if network.in_shares else direction_of(x, y)
 
 
 def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str = "stable") -> Array:

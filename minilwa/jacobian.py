@@ -8,10 +8,7 @@ from typing import Any
 
 from minilwa.backend import Array, namespace
 from minilwa.errors import InputError
-from minilwa.parallel import run_shares, threads
 from minilwa.tape import vjp
-
-CACHED = 200  # rows of all samples in one backward pass, unless the caller chooses
 
 
 def jacobian_rows(
@@ -21,8 +18,7 @@ def jacobian_rows(
 
     With a network this is the paper's alpha ``(N, K)`` and T = d alpha / dx ``(N, K, *x.shape[1:])`` (section 2); with
     ``network.logits`` it is z and the rows J. ``rows`` picks classes, in that order: ``(N, len(rows), ...)``.
-    ``chunk`` rows at most go into one backward pass, of which each thread has one at a time: this bounds the memory
-    beyond the result itself.
+    ``chunk`` rows at most go into one backward pass, which bounds the memory beyond the result itself.
     """
     value, pullback = vjp(function, x)
     if value.ndim != 2 or len(value) != len(x):
@@ -32,20 +28,16 @@ def jacobian_rows(
     wanted = _whole("rows", range(classes) if rows is None else rows)
     if not wanted or min(wanted) < 0 or max(wanted) >= classes:
         raise InputError("rows", wanted, f"class numbers from 0 to {classes - 1}")
-    if chunk is None:  # large enough for the matrix products, small enough for the cache
-        chunk = max(1, CACHED // max(1, samples))
-    (chunk,) = _whole("chunk", [chunk])
+    (chunk,) = _whole("chunk", [len(wanted) if chunk is None else chunk])
     if chunk < 1:
         raise InputError("chunk", chunk, "a number of rows >= 1")
-    T = xp.empty((samples, len(wanted), *x.shape[1:]), dtype=value.dtype)
-
-    def pull(start: int) -> None:
+    parts = []
+    for start in range(0, len(wanted), chunk):
         picked = xp.asarray(wanted[start : start + chunk])[:, None, None] == xp.arange(classes)  # (R, 1, K)
         cotangents = xp.broadcast_to(picked, (len(picked), samples, classes)).astype(value.dtype)
-        T[:, start : start + chunk] = xp.moveaxis(pullback(cotangents)[0], 0, 1)
-
-    run_shares(pull, range(0, len(wanted), chunk), threads(x))
-    return value, T
+        parts.append(pullback(cotangents)[0])  # (R, N, *x.shape[1:])
+    stacked = parts[0] if len(parts) == 1 else xp.concatenate(parts)
+    return value, xp.moveaxis(stacked, 0, 1)
 
 
 def _whole(argument: str, numbers: Any) -> list[int]:

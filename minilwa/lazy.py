@@ -84,13 +84,15 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
     if reach is None:
         return all_rows(network, x, norm, y)
     _, body, w, b = cut(network, x)
-    columns = (w - w[:, :1]).T  # (K, H); what they share cannot matter, and would cost digits
-    if y is None:
-        return by_samples(lambda x: search(body, w, b, columns, reach, x, norm, None), x)
-    return by_samples(lambda x, y: search(body, w, b, columns, reach, x, norm, y), x, y)
+
+    def of(x: Array, y: Array | None = None) -> Found:
+        return search(body, w, b, reach, x, norm, y)
+
+    batch = (x,) if y is None else (x, y)
+    return by_samples(of, *batch) if network.in_shares else of(*batch)
 
 
-def search(body: Any, w: Array, b: Any, columns: Array, reach: Array, x: Array, norm: Norm, y: Array | None) -> Found:
+def search(body: Any, w: Array, b: Any, reach: Array, x: Array, norm: Norm, y: Array | None) -> Found:
     """The best-first search of `lazy_algorithm_1` on logits ``body(x) @ w + b``; ``reach`` is that of `reach_of`."""
     xp = namespace(x)
     h, pullback = vjp(body, x)
@@ -104,7 +106,7 @@ def search(body: Any, w: Array, b: Any, columns: Array, reach: Array, x: Array, 
     terms = xp.where(pi > 0, pi * reach[predicted], 0)  # pi_k L_k, (N, K)
 
     def toward(some: Array, classes: Array) -> Array:  # the cotangents of D_j: w_j - w_J, (..., len(some), H)
-        return columns[classes] - columns[predicted[some]]
+        return w.T[classes] - w.T[predicted[some]]
 
     # G, and in the same pass the row with the largest bound; with two classes they are the same
     chosen = xp.where(unseen, xp.where(tied, xp.inf, f * terms), -xp.inf).argmax(axis=-1)
@@ -112,7 +114,8 @@ def search(body: Any, w: Array, b: Any, columns: Array, reach: Array, x: Array, 
     if y is not None:
         searched = predicted == y
         chosen = xp.where(searched, chosen, y)
-    cotangents = [(pi - ~unseen) @ columns] + [toward(samples, chosen)] * (len(column) > 2)
+    shared = w @ ((pi + ~unseen).mean(axis=0) / 2)  # (H,), what the columns that count share: it would cost G digits
+    cotangents = [(pi - ~unseen) @ (w - shared[:, None]).T] + [toward(samples, chosen)] * (len(column) > 2)
     pulled = pullback(xp.stack(cotangents))[0].reshape(len(cotangents), len(z), -1)
     G, R, v = pulled[0], pulled[0].copy(), xp.zeros_like(pulled[0])  # v: delta_I G + pi_I D_I of the best I so far
     best, remaining = xp.full((2, len(z)), -xp.inf, dtype=z.dtype)

@@ -48,9 +48,10 @@ class Network:
 
     @property
     def in_shares(self) -> bool:
-        """Whether a gradient is best added up from shares of the batch, one for each core.
+        """Whether a batch is best cut into shares, one for each core (`parallel`).
 
-        Not with dense layers alone, whose weights are too many to add up, nor where a mask is drawn for all of it.
+        Not with dense layers alone, since the BLAS spreads those well by itself and their gradients are much to add up,
+        nor where a mask is drawn for the whole batch.
         """
         return any(layer.name == "conv" for layer in self.layers) and not any(layer.random for layer in self.layers)
 

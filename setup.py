@@ -19,6 +19,7 @@ setup(
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7"],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
+        "bench": ["autograd>=1.7", "jax>=0.4.30"],
         "cuda12": ["cupy-cuda12x>=13.3"],
         "cuda13": ["cupy-cuda13x>=13.6"],
     },

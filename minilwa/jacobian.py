@@ -10,6 +10,8 @@ from minilwa.backend import Array, namespace
 from minilwa.errors import InputError
 from minilwa.tape import vjp
 
+TOGETHER = 2000
+
 
 def jacobian_rows(
     function: Callable[..., Any], x: Array, rows: Sequence[int] | None = None, chunk: int | None = None
@@ -18,7 +20,8 @@ def jacobian_rows(
 
     With a network this is the paper's alpha ``(N, K)`` and T = d alpha / dx ``(N, K, *x.shape[1:])`` (section 2); with
     ``network.logits`` it is z and the rows J. ``rows`` picks classes, in that order: ``(N, len(rows), ...)``.
-    ``chunk`` rows at most go into one backward pass, which bounds the memory beyond the result itself.
+    ``chunk`` rows at most go into one backward pass, which bounds the memory beyond the result itself: `TOGETHER` rows
+    of all samples unless given.
     """
     value, pullback = vjp(function, x)
     if value.ndim != 2 or len(value) != len(x):
@@ -28,16 +31,18 @@ def jacobian_rows(
     wanted = _whole("rows", range(classes) if rows is None else rows)
     if not wanted or min(wanted) < 0 or max(wanted) >= classes:
         raise InputError("rows", wanted, f"class numbers from 0 to {classes - 1}")
-    (chunk,) = _whole("chunk", [len(wanted) if chunk is None else chunk])
+    (chunk,) = _whole("chunk", [max(1, TOGETHER // max(1, samples)) if chunk is None else chunk])
     if chunk < 1:
         raise InputError("chunk", chunk, "a number of rows >= 1")
-    parts = []
+    T = None if chunk >= len(wanted) else xp.empty((samples, len(wanted), *x.shape[1:]), dtype=value.dtype)
     for start in range(0, len(wanted), chunk):
         picked = xp.asarray(wanted[start : start + chunk])[:, None, None] == xp.arange(classes)  # (R, 1, K)
         cotangents = xp.broadcast_to(picked, (len(picked), samples, classes)).astype(value.dtype)
-        parts.append(pullback(cotangents)[0])  # (R, N, *x.shape[1:])
-    stacked = parts[0] if len(parts) == 1 else xp.concatenate(parts)
-    return value, xp.moveaxis(stacked, 0, 1)
+        rows = xp.moveaxis(pullback(cotangents)[0], 0, 1)  # (N, R, *x.shape[1:])
+        if T is None:
+            return value, rows
+        T[:, start : start + chunk] = rows
+    return value, T
 
 
 def _whole(argument: str, numbers: Any) -> list[int]:

@@ -352,7 +352,10 @@ TRAIN_OPTIONS = {
     "out below a file": (["--out", "plain/sub/net.npz"], r"output: got plain/sub/net\.npz .*expected a path"),
     "out over a folder": (["--out", "folder"], "output: got folder.*expected a path that can be written"),
     "out over another file": (["--out", "plain"], "network: got plain .*expected"),
-    "out trained otherwise": (["--out", "other.npz"], r"checkpoint: got other\.npz, .*another network, start, method, recipe"),
+    "out trained otherwise": (
+        ["--out", "other.npz"],
+        r"checkpoint: got other\.npz, .*another network, start, method, recipe",
+    ),
     "unknown method": (["--method", "Hebb"], "argument --method: invalid choice: 'Hebb'"),
     "unknown network": (["--network", "vgg"], "argument --network: invalid choice: 'vgg'"),
     "unknown direction": (["--direction", "up"], "argument --direction: invalid choice: 'up'"),

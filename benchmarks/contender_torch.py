@@ -1,0 +1,123 @@
+"""PyTorch, eager, as a contender: the same networks as `torch.nn` modules, the same mathematics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from cases import METHODS, SGD, Case
+from torch import Tensor, nn
+from torch.func import jacrev, vmap
+
+import minilwa
+from minilwa import Method
+
+VERSION = torch.__version__
+MODULES: dict[str, Callable[..., nn.Module]] = {
+    "flatten": lambda w, settings: nn.Flatten(),
+    "relu": lambda w, settings: nn.ReLU(),
+    "tanh": lambda w, settings: nn.Tanh(),
+    "max_pool": lambda w, settings: nn.MaxPool2d(settings["size"], settings["stride"]),
+    "dense": lambda w, settings: nn.Linear(*w.shape),
+    "conv": lambda w, settings: nn.Conv2d(w.shape[1], w.shape[0], w.shape[2], settings["stride"], settings["padding"]),
+}
+
+
+def logits_module(network: minilwa.Network) -> nn.Sequential:
+    """z as a module, with the parameters of ``network``."""
+    layers = list(zip(network.layers, network.parameters, strict=True))[:-1]
+    module = nn.Sequential(*(MODULES[layer.name](p["w"] if p else None, layer.settings) for layer, p in layers))
+    module.to(getattr(torch, network.dtype))
+    with torch.no_grad():
+        for part, (layer, p) in zip(module, layers, strict=True):
+            if p:
+                part.weight.copy_(torch.from_numpy(p["w"].T if layer.name == "dense" else p["w"]))
+                part.bias.copy_(torch.from_numpy(p["b"].ravel()))
+    return module
+
+
+def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Tensor]]]:
+    """T = d alpha / dx, a pass a row, and by `torch.func`."""
+    module = logits_module(case.network).requires_grad_(False)
+    x, parts = torch.from_numpy(case.x), [torch.from_numpy(part) for part, _ in case.parts()]
+    rows_of_one = jacrev(lambda image: module(image[None])[0].softmax(-1))
+
+    def loop():
+        leaf = x.clone().requires_grad_()
+        alpha = module(leaf).softmax(-1)
+        rows = [torch.autograd.grad(column.sum(), leaf, retain_graph=True)[0] for column in alpha.unbind(1)]
+        return {"T": torch.stack(rows).movedim(0, 1)}
+
+    def stacked():
+        found = [vmap(rows_of_one)(part) for part in parts]
+        return {"T": found[0] if len(found) == 1 else torch.cat(found)}
+
+    return {"torch_loop": loop, "torch_jacrev": stacked}
+
+
+def training(case: Case, method: str, steps: int) -> Callable[[], dict[str, Tensor]]:
+    """A function that goes ``steps`` on and returns the parameters, by layer and name, in minilwa's layout."""
+    module = logits_module(case.network)
+    optimizer = torch.optim.SGD(module.parameters(), SGD.rate, SGD.momentum)
+    batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in case.parts()]
+    done = 0
+
+    def step(x: Tensor, y: Tensor) -> None:
+        optimizer.zero_grad()
+        if METHODS[method].clean:
+            nn.functional.cross_entropy(module(x), y).backward()
+        x_hat = x + perturbation(module, x, y, METHODS[method])
+        nn.functional.cross_entropy(module(x_hat), y).backward()
+        optimizer.step()
+
+    def go_on():
+        nonlocal done
+        for i in range(done, done + steps):
+            step(*batches[i % len(batches)])
+        done += steps
+        parameters = {}
+        for i, part in enumerate(module):
+            if hasattr(part, "weight"):
+                dense = isinstance(part, nn.Linear)
+                parameters[f"{i} w"] = part.weight.detach().T if dense else part.weight.detach()
+                parameters[f"{i} b"] = part.bias.detach() if dense else part.bias.detach()[:, None, None]
+        return parameters
+
+    return go_on
+
+
+def perturbation(module: nn.Module, x: Tensor, y: Tensor, method: Method) -> Tensor | float:
+    """r of the method, of L2 length ``method.radius``; Adv_Alpha by the stable form of Algorithm 1 with all rows."""
+    if method.along is None:
+        return 0.0
+    v = adv_alpha(module, x, y) if method.along == "adv_alpha" else adv_loss(module, x, y)
+    v = v.sign() if method.along == "adv_loss_sign" else v
+    return method.radius * v / v.flatten(1).norm(dim=1).clamp_min(1e-30)[:, None, None, None]
+
+
+def adv_loss(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    leaf = x.clone().requires_grad_()
+    z = module(leaf)
+    label = nn.functional.one_hot(y, z.shape[1])
+    others = z.detach().masked_fill(label.bool(), -torch.inf).softmax(1)
+    return torch.autograd.grad(z, leaf, others - label)[0]
+
+
+@torch.no_grad()
+def adv_alpha(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    def logits(image: Tensor) -> tuple[Tensor, Tensor]:
+        z = module(image[None])[0]
+        return z, z
+
+    J, z = vmap(jacrev(logits, has_aux=True))(x)  # (N, K, *shape), (N, K)
+    best, predicted = z.max(1)
+    samples, wrong = torch.arange(len(z)), predicted != y
+    D = (J - J[samples, predicted][:, None]).flatten(2)
+    at_predicted = nn.functional.one_hot(predicted, z.shape[1]).bool()
+    pi = z.masked_fill(at_predicted, -torch.inf).softmax(1)
+    delta = -z.softmax(1)[samples, predicted][:, None] * torch.expm1(z - best[:, None])
+    G = torch.einsum("nk,nkd->nd", pi, D)
+    v = delta[..., None] * G[:, None] + pi[..., None] * D
+    ratio = torch.where(delta > 0, v.norm(dim=2) / delta, torch.inf).masked_fill(at_predicted, -torch.inf)
+    chosen = torch.where(wrong, y, ratio.argmax(1))  # a mistaken sample is pushed on, away from its label
+    return torch.where(wrong, -1, 1)[:, None, None, None] * v[samples, chosen].reshape(x.shape)

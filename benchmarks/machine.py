@@ -1,0 +1,70 @@
+"""On what a benchmark ran: processor, cores, load, system, versions."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BUSY = 0.5  # processes at work, on average over a minute, from which on something else may be running
+
+
+def describe(threads: int, versions: dict[str, str | None]) -> dict[str, Any]:
+    """The machine as plain JSON data; versions are null for what is not installed."""
+    return {
+        "processor": processor(),
+        "cores": len(available_cores()),
+        "threads": threads,
+        "memory_bytes": memory(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas": blas(),
+        **versions,
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def in_words(machine: dict[str, Any]) -> str:
+    """One line for a table's head, and a second one if the machine has something else to do."""
+    peers = [f"{name} {machine[name]}" for name in ("torch", "jax", "autograd") if machine.get(name)]
+    line = f"{machine['processor']}, {machine['threads']} threads, numpy {machine['numpy']}, {', '.join(peers)}"
+    if machine["load"] is not None and machine["load"] > BUSY:
+        line += f"\nLoad {machine['load']:.1f} at the start: if other programs are at work, timings mean little."
+    return line
+
+
+def available_cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def processor() -> str:
+    """The processor's name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def memory() -> int | None:
+    """Bytes of memory, where the system says."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def blas() -> str:
+    """What multiplies NumPy's matrices."""
+    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found['name']} {found['version']}"

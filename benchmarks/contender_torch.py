@@ -58,7 +58,7 @@ def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Tensor]]]:
 def training(case: Case, method: str, steps: int) -> Callable[[], dict[str, Tensor]]:
     """A function that goes ``steps`` on and returns the parameters, by layer and name, in minilwa's layout."""
     module = logits_module(case.network)
-    optimizer = torch.optim.SGD(module.parameters(), SGD.rate, SGD.momentum)
+    optimizer = torch.optim.SGD(module.parameters(), SGD.rate, SGD.momentum, fused=True)  # its fastest
     batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in case.parts()]
     done = 0
 

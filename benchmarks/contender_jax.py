@@ -113,11 +113,9 @@ def adv_loss(z_of: Callable[[Array], Array], x: Array, y: Array) -> Array:
 
 
 def adv_alpha(z_of: Callable[[Array], Array], x: Array, y: Array) -> Array:
-    def one(image):
-        z = z_of(image[None])[0]
-        return z, z
-
-    J, z = jax.vmap(jax.jacrev(one, has_aux=True))(x)  # (N, K, *shape), (N, K)
+    z, pullback = jax.vjp(z_of, x)
+    onehot = jnp.eye(z.shape[1], dtype=z.dtype)
+    J = jnp.stack([pullback(jnp.broadcast_to(row, z.shape))[0] for row in onehot], axis=1)  # (N, K, *shape)
     predicted = z.argmax(1)
     samples, wrong = jnp.arange(len(z)), predicted != y
     D = (J - J[samples, predicted][:, None]).reshape(*z.shape, -1)

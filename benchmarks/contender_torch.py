@@ -103,13 +103,11 @@ def adv_loss(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return torch.autograd.grad(z, leaf, others - label)[0]
 
 
-@torch.no_grad()
 def adv_alpha(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    def logits(image: Tensor) -> tuple[Tensor, Tensor]:
-        z = module(image[None])[0]
-        return z, z
-
-    J, z = vmap(jacrev(logits, has_aux=True))(x)  # (N, K, *shape), (N, K)
+    leaf = x.clone().requires_grad_()
+    z = module(leaf)
+    rows = [torch.autograd.grad(column.sum(), leaf, retain_graph=True)[0] for column in z.unbind(1)]
+    z, J = z.detach(), torch.stack(rows).movedim(0, 1)  # (N, K), (N, K, *shape)
     best, predicted = z.max(1)
     samples, wrong = torch.arange(len(z)), predicted != y
     D = (J - J[samples, predicted][:, None]).flatten(2)

@@ -106,31 +106,21 @@ def prepare(kind: str, classes: int, chosen: Any, scratch: Path) -> tuple[list[A
 def measure(workers: dict[str, Worker], case: list[Any], chosen: Any, scratch: Path) -> dict[str, Any]:
     """Compare the answers, then time, then weigh."""
     who = {key: worker for worker in workers.values() for key in worker.ask("prepare_jacobian", *case)}
-    first, rows = compare(who, scratch / "answer.npz")
-    say("  timing")
-    seconds = take_turns(who, first, chosen)
-    say("  memory")
     names = {key: name for name, worker in workers.items() for key in who if who[key] is worker}
-    peaks = weigh(names, case, chosen)
+    with ExitStack() as stack:
+        fresh = {key: stack.enter_context(Worker(name, chosen.threads)) for key, name in names.items()}
+        first, rows = compare(who, scratch / "answer.npz")
+        for worker in fresh.values():
+            worker.greet()  # has imported its engine meanwhile, and now waits
+        say("  timing")
+        seconds = take_turns(who, first, chosen)
+        say("  memory")
+        peaks = {key: worker.ask("peak", key, *case) for key, worker in fresh.items()}
     return summary(seconds, list(LABELS)) | {
         "rows_mean": float(rows.mean()),
         "rows_max": int(rows.max()),
         "peak_bytes": {key: peaks.get(key) for key in LABELS},
-        "first_seconds": first,
     }
-
-
-def weigh(names: dict[str, str], case: list[Any], chosen: Any) -> dict[str, int | None]:
-    """Peak bytes of every key, in a new process of the contender that ``names`` gives for it."""
-    with ExitStack() as stack:
-        fresh = {key: stack.enter_context(Worker(name, chosen.threads)) for key, name in names.items()}
-        for worker in fresh.values():
-            worker.greet()
-        if not chosen.quick:
-            return {key: worker.ask("peak", key, *case) for key, worker in fresh.items()}
-        for key, worker in fresh.items():  # side by side: small cases fit into memory together
-            worker.tell("peak", key, *case)
-        return {key: worker.hear() for key, worker in fresh.items()}
 
 
 def compare(who: dict[str, Worker], path: Path) -> tuple[dict[str, float], np.ndarray]:

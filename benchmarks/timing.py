@@ -13,7 +13,7 @@ from worker import Worker
 
 ROUNDS, LEAST_ROUNDS = 15, 3
 TURN = 0.1  # seconds of calls in one turn
-SLOW = 0.5  # seconds from which on a call needs none before it to warm up
+SLOW = 0.2  # seconds from which on a call needs none before it to warm up
 
 
 def take_turns(

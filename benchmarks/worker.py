@@ -2,7 +2,8 @@
 
 Only one of them works at a time. Threads that wait for work by spinning, as those of OpenBLAS, OpenMP and XLA do for
 some milliseconds after a call, would take time from whoever comes next: so a turn begins with a pause in which they
-fall asleep, and with a call that is not counted, which wakes one's own.
+fall asleep, and with a call that is not counted, which wakes one's own. With all in one process and no pause, PyTorch's
+median was 28 ms where it is 23 (5% of its calls above 117, where it is 28), and minilwa's and JAX's rose as well.
 """
 
 from __future__ import annotations

@@ -90,7 +90,6 @@ def execute(notebook: Notebook, tick: Tick = lambda: None) -> Notebook:
     client = NotebookClient(
         notebook,
         timeout=120,
-        store_widget_state=False,
         extra_arguments=["--log-level=ERROR"],  # a kernel warns that its sockets are not encrypted: they are local
         resources={"metadata": {"path": str(FOLDER)}},
         on_cell_executed=lambda **_: tick(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -25,17 +25,19 @@ plt.rcParams.update(
 )
 
 
-def show_row(images: Any, titles: Sequence[str] = (), signed: bool = False, columns: int = 10, size: float = 1.2):
-    """Draw ``images`` ``(M, ..., H, W)`` side by side, ``columns`` to a line.
+def show_row(
+    images: Iterable[Any], titles: Sequence[str] = (), signed: bool = False, columns: int = 10, size: float = 1.2
+):
+    """Draw ``images``, each ``(..., H, W)`` with one picture in it, side by side, ``columns`` to a line.
 
     Pixels are dark where they are 1. With ``signed`` they may have either sign: red is positive, blue negative, white
     zero, each picture on its own scale.
     """
-    images = to_numpy(images)
-    images = images.reshape(len(images), *images.shape[-2:])
+    images = [to_numpy(image).reshape(image.shape[-2:]) for image in images]
     lines = -(-len(images) // columns)
     columns = min(columns, len(images))
-    height = size * (images.shape[1] / images.shape[2]) + (0.3 * (1 + max((t.count("\n") for t in titles), default=-1)))
+    rows, width = images[0].shape
+    height = size * rows / width + 0.3 * (1 + max((title.count("\n") for title in titles), default=-1))
     _, axes = plt.subplots(lines, columns, figsize=(columns * size, lines * height), squeeze=False)
     for place, axis in enumerate(axes.flat):
         axis.axis("off")
@@ -53,5 +55,4 @@ def draw(axis: Any, image: Any, title: str = "", signed: bool = False) -> None:
     else:
         axis.imshow(image, cmap="gray_r", vmin=0, vmax=1)
     axis.set_title(title)
-    axis.set_xticks([])
-    axis.set_yticks([])
+    axis.axis("off")

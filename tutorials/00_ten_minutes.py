@@ -145,6 +145,9 @@ slider(look, radius=(0.0, 4.0, 0.05, 1.0))
 
 # %%
 candidates = np.arange(0, 4, 0.05)
+print(candidates[:4], "...", candidates[-1])
+
+# %%
 answer = 0.0  # your turn
 
 # %%
@@ -237,6 +240,8 @@ check("change of one pixel", change_of_one_pixel, 0.0535714286)
 alpha, T = minilwa.jacobian_rows(network, x)  # (1, 10) and (1, 10, 1, 28, 28)
 T_y = T[:, label]
 print(f"alpha_y at x: {float(alpha[0, label]):.6f}")
+
+# %%
 with_plus = 0.0  # your turn
 with_minus = 0.0  # your turn
 

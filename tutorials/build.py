@@ -195,7 +195,7 @@ def executed_faults(chosen: list[Path], solutions: bool) -> dict[str, list[str]]
             try:
                 faults[source.stem] = (solve if solutions else build)(source, bar.update) or []
             except CellExecutionError as error:
-                faults[source.stem] = [str(error)]
+                faults[source.stem] = [re.sub(r"\x1b\[[0-9;]*m", "", str(error))]  # without colours
     return faults
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -56,3 +56,35 @@ def draw(axis: Any, image: Any, title: str = "", signed: bool = False) -> None:
         axis.imshow(image, cmap="gray_r", vmin=0, vmax=1)
     axis.set_title(title)
     axis.axis("off")
+
+
+def show_graph(output: Any, text: Callable[[Any], str]) -> None:
+    """Draw how ``output`` came to be: its ancestors from left to right, an arrow from each parent to what it made.
+
+    A node has ``parents``, pairs of a node and a vjp; ``text`` says what to write into its box.
+    """
+    level: dict[Any, int] = {}
+
+    def place(node: Any) -> int:
+        if node not in level:
+            level[node] = 1 + max((place(parent) for parent, _ in node.parents), default=-1)
+        return level[node]
+
+    columns: list[list[Any]] = [[] for _ in range(place(output) + 1)]
+    for node, x in level.items():
+        columns[x].append(node)
+    at = {n: (x, y - (len(column) - 1) / 2) for x, column in enumerate(columns) for y, n in enumerate(column)}
+    tallest = max(map(len, columns))
+    _, axis = plt.subplots(figsize=(2 * len(columns), 0.5 + 0.8 * tallest))
+    frame = {"boxstyle": "round", "facecolor": "white", "edgecolor": "0.5"}
+    boxes = {n: axis.text(*xy, text(n), ha="center", va="center", bbox=frame).get_bbox_patch() for n, xy in at.items()}
+    for node, (x, y) in at.items():
+        parents = [parent for parent, _ in node.parents]
+        for twin, parent in enumerate(parents):
+            over = x - at[parent][0] > 1 and y == at[parent][1]  # passes over the boxes between
+            bend = -0.25 if over else 0.2 * (twin - 0.5) if parents.count(parent) > 1 else 0
+            style = {"arrowstyle": "->", "color": "0.5", "connectionstyle": f"arc3,rad={bend}"}
+            axis.annotate("", (x, y), at[parent], arrowprops=style | {"patchA": boxes[parent], "patchB": boxes[node]})
+    axis.set(xlim=(-0.5, len(columns) - 0.5), ylim=(-tallest / 2 + 0.1, tallest / 2 + 0.2))
+    axis.axis("off")
+    plt.show()

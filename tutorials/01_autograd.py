@@ -550,7 +550,7 @@ labels = minilwa.to_numpy(data.y_train[:1000])
 onehot = minilwa.asarray(np.eye(10)[labels], "float64", device)  # (1000, 10)
 
 rng = np.random.default_rng(0)
-weights = [rng.normal(size=(784, 50)) / 28, np.zeros(50), rng.normal(size=(50, 10)) / 7, np.zeros(10)]
+weights = [rng.normal(size=(784, 50)) / 200, np.zeros(50), rng.normal(size=(50, 10)) / 7, np.zeros(10)]
 weights = [minilwa.asarray(w, "float64", device) for w in weights]
 
 
@@ -565,11 +565,11 @@ def loss(*weights):
 
 
 losses, accuracies = [], []
-for _ in range(200):
+for _ in range(300):
     z = minilwa.to_numpy(outputs(images, *map(Node, weights)).value)
     losses.append(((z - np.eye(10)[labels]) ** 2).sum(axis=1).mean())
     accuracies.append((z.argmax(axis=1) == labels).mean())
-    weights = [w - 1.5e-5 * g for w, g in zip(weights, gradient(loss, *weights))]
+    weights = [w - 1.2e-5 * g for w, g in zip(weights, gradient(loss, *weights))]
 
 _, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8))
 left.plot(losses)

@@ -49,7 +49,10 @@ def difference(yours: Any, true: Any, tolerance: float) -> str:
 
 
 def number_texts(a: float, b: float) -> tuple[str, str]:
-    """Two numbers with as many digits as it takes to tell them apart, three at least."""
+    """Two numbers with as many digits as it takes to tell them apart: three at least, or none if both are whole."""
+    a, b = a + 0.0, b + 0.0  # no -0
+    if a != b and all(abs(x) < 1e16 and x == round(x) for x in (a, b) if np.isfinite(x)):
+        return f"{a:.0f}", f"{b:.0f}"
     plain = all(x == 0 or 1e-3 <= abs(x) < 1e6 or not np.isfinite(x) for x in (a, b))
     for digits in range(3, 18):
         found = (f"{a:.{digits}f}", f"{b:.{digits}f}") if plain else (f"{a:.{digits}g}", f"{b:.{digits}g}")
@@ -59,5 +62,5 @@ def number_texts(a: float, b: float) -> tuple[str, str]:
 
 
 def text(array: np.ndarray) -> str:
-    """A number with three digits, or the shape of an array."""
-    return f"{array.item():.3f}" if array.size == 1 else f"of shape {array.shape}"
+    """A number, or the shape of an array."""
+    return number_texts(array.item(), np.nan)[0] if array.size == 1 else f"of shape {array.shape}"

@@ -136,7 +136,8 @@ def show_decoded(digit=4, strength=0.3):
     r = rescale(minilwa.adv_loss(classifier, h, y), strength * length(h), "l2")
     x_hat = decode(representation, x, h + r)
     features, image = int(minilwa.predict(classifier, h + r)[0]), int(minilwa.predict(normal, x_hat)[0])
-    show_row(x_hat, [f"a {int(y[0])}, decoded\nmoved by {float(length((x_hat - x).reshape(1, -1))[0]):.2f}"], size=2)
+    size = float(length((x_hat - x).reshape(1, -1))[0])
+    show_row(x_hat, [f"a {int(y[0])}, decoded\nmoved by {size:.2f}"], size=2)
     print(f"the classifier on the moved features says {features}, the network on the decoded image {image}")
 
 

@@ -134,19 +134,19 @@ plt.show()
 
 # %%
 digit = 0
-print("        true class's entry           sum of the entries (should be 0, in units of the largest)")
+label = int(y[digit])
 for t in (1, 2, 4, 8):
     alpha = minilwa.to_numpy(louder(network, t)(x[[digit]]))[0]
+    entries = alpha[label] * (np.eye(10, dtype=np.float32)[label] - alpha)  # float32
     exact = minilwa.to_numpy(louder(network64, t)(x64[[digit]]))[0]
-    onehot = np.eye(10, dtype=np.float32)[int(y[digit])]
-    entries = alpha * (onehot - alpha).max() * onehot - alpha * alpha.max() * (1 - onehot)
-    true = exact.max() * np.sort(exact)[:-1].sum()
-    print(f"t = {t}   float32 {entries.max():.3e}   true {true:.3e}   {entries.sum() / np.abs(entries).max():8.1e}")
+    true = exact[label] * np.delete(exact, label).sum()
+    print(f"t = {t}   true class: float32 {entries[label]:.3e}, true {true:.3e}", end="")
+    print(f"   all the others: {np.delete(entries, label).sum():.3e}")
 
 # %% [markdown]
-# What is left, once that entry has gone to 0, is "raise the others" without "lower the true class": half of a
-# direction. Louder still, and the other entries underflow as well; then there is no direction at all. This is what it
-# looks like:
+# The entries should cancel in the sum. What is left, once that of the true class has gone to 0, is "raise the others"
+# without "lower the true class": half of a direction. Louder still, and the other entries underflow as well; then there
+# is no direction at all. This is what it looks like:
 
 
 # %%
@@ -165,8 +165,8 @@ for form in ("printed", "stable"):
 
 # %% [markdown]
 # And over all digits: the cosine between the float32 direction and the true one (stable, float64), over how confident
-# the network is. At 1 it is right. The printed form loses half of its direction where float32 loses $1 - \alpha_J$, between
-# $10^{-7}$ and $10^{-8}$, and all of it where the other entries underflow too.
+# the network is. At 1 it is right. The printed form loses half of its direction where float32 loses $1 - \alpha_J$,
+# between $10^{-7}$ and $10^{-8}$, and all of it where the other entries underflow too.
 
 # %%
 _, axes = plt.subplots(1, 2, figsize=(9.5, 3.2), sharey=True)
@@ -174,7 +174,8 @@ for ax, form in zip(axes, ("printed", "stable"), strict=True):
     for t in (1, 2, 4, 8):
         true = minilwa.to_numpy(minilwa.adv_loss(louder(network64, t), x64, y)).reshape(len(x), -1)
         ours = minilwa.to_numpy(minilwa.adv_loss(louder(network, t), x, y, form=form)).reshape(len(x), -1)
-        ax.plot(log10_s(louder(network, t).logits(x)), (true * ours).sum(axis=1), ".", markersize=4, label=f"t = {t}")
+        confidence = log10_s(louder(network, t).logits(x))
+        ax.plot(confidence, (true * ours).sum(axis=1), ".", markersize=4, label=f"t = {t}")
     ax.set(title=f"{form}, float32", xlabel=r"$\log_{10}(1 - \alpha_J)$", ylim=(-0.1, 1.05), xlim=(-50, 0))
 axes[0].set_ylabel("cosine with the true direction")
 axes[1].legend(loc="lower left", markerscale=2)
@@ -204,7 +205,6 @@ def softmax_without(z, y):
 alpha64, T64 = (minilwa.to_numpy(a)[0] for a in minilwa.jacobian_rows(network64, x64[[digit]]))
 z64, J64 = (minilwa.to_numpy(a)[0] for a in minilwa.jacobian_rows(network64.logits, x64[[digit]]))
 T64, J64 = T64.reshape(10, -1), J64.reshape(10, -1)  # (10, 784)
-label = int(y[digit])
 pi = softmax_without(z64, label)
 s = np.delete(alpha64, label).sum()
 stable = alpha64[label] * s * ((np.eye(10)[label] - pi) @ J64)
@@ -290,23 +290,26 @@ for t in (1, 2, 4):
         print(f"t = {t}  {column}: Adv_Alpha takes {gap:+.3f} more than Adv_Loss")
 
 # %% [markdown]
-# The two stable columns agree everywhere. The printed ones leave them as the network gets louder, float32 first and float64
-# later, and each attack by a different amount. So the *difference between two attacks* can be an artefact too: one of
-# them looks strong because the other is broken. The paper reports that Adv_Alpha is slightly stronger than Adv_Loss; how
-# much of that is rounding cannot be read off its tables.
+# The two stable columns agree everywhere. The printed ones leave them as the network gets louder, float32 first and
+# float64 later, and each attack by a different amount. So the *difference between two attacks* can be an artefact too:
+# one of them looks strong because the other is broken. The paper reports that Adv_Alpha is slightly stronger than
+# Adv_Loss; how much of that is rounding cannot be read off its tables.
 #
 # Nobody multiplies logits by four. But training makes a network louder by itself, once all training digits are right:
 
 # %%
-longer = network
+longer, epochs = network, 10
 for more in (0, 20, 40):
     recipe = minilwa.Recipe(epochs=more, decay_at=1.0, seed=more)
-    longer = minilwa.train(longer, data.x_train, data.y_train, minilwa.method("Normal"), recipe)
+    longer, epochs = minilwa.train(longer, data.x_train, data.y_train, minilwa.method("Normal"), recipe), epochs + more
     printed, stable = (attacked(longer, form).accuracy for form in ("printed", "stable"))
-    print(f"{more:2} epochs more: median of log10(1 - alpha) {np.median(log10_s(longer.logits(x))):5.1f}", end="")
-    print(f"   right under Adv_Loss: printed {printed:.3f}, stable {stable:.3f}")
+    confident = np.median(log10_s(longer.logits(x)))
+    print(f"{epochs} epochs: median of log10(1 - alpha) {confident:.1f},", end=" ")
+    print(f"right under Adv_Loss: printed {printed:.3f}, stable {stable:.3f}")
 
 # %% [markdown]
+# The two last columns part without any trick.
+#
 # ## Exercises
 #
 # **1. Nothing left.** What is the largest power of two, $2^{-n}$, for which $1 - 2^{-n}$ is still exactly 1 in float32?

@@ -63,7 +63,7 @@ def draw_game(v0):
     ax.plot(v0 + np.array([-0.5, 0.5]), f(best, v0) + tangent * np.array([-0.5, 0.5]), "--", color="tab:blue")
     ax.plot(v0, f(best, v0), "o", color="tab:blue", label=f"their slope at {v0:.2f}: {tangent:.2f}")
     ax.set(ylim=(-3, 3), xlabel="v")
-    ax.legend(loc="lower center", fontsize=9)
+    ax.legend(loc="lower center", fontsize=9, frameon=True)
     plt.show()
 
 
@@ -71,8 +71,8 @@ draw_game(0.6)
 
 # %% [markdown]
 # The red curve lies below the black one everywhere and touches it at $v_0$. Two curves that touch without crossing have
-# the same slope: **the slope of the maximum is the slope of the maximiser, with the move held fixed.** You may look for
-# a place where it fails:
+# the same slope, where each has one: **the slope of the maximum is the slope of the maximiser, with the move held
+# fixed.** You may look for a place where it fails:
 
 # %%
 slider(draw_game, v0=(-1.3, 1.3, 0.05, -0.4))

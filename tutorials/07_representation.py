@@ -259,9 +259,9 @@ plt.show()
 
 # %% [markdown]
 # Each line starts at the Normal network and goes on with growing $c$; up and to the right is better. Measured in
-# pixels, the adversary in pixels pays off most, and the deeper the cut, the less is won: what is amplified below the
-# cut stays as it was. In the paper's Table 1 too, LWA_Rep lies below LWA. (One run of six epochs on 4,000 digits: the
-# order is worth remembering, the digits are not.)
+# pixels, the adversary in pixels pays off most, and the deeper the cut, the less is won. That is plausible: what the
+# layers below the cut amplify, nobody attacks. In the paper's Table 1 too, LWA_Rep lies below LWA. (One run of six
+# epochs on 4,000 digits: the order is worth remembering, the digits are not.)
 #
 # What does a feature move look like when the network was trained against such moves? The same decoding, the same $c$:
 

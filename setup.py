@@ -20,6 +20,14 @@ setup(
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7"],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
         "bench": ["autograd>=1.7", "jax>=0.4.30"],
+        "lite": [
+            "jupyterlite-core==0.8.6",
+            "jupyterlite-pyodide-kernel==0.8.6",  # runs the Pyodide that tutorials/lite/pyodide.json lists
+            "jupyterlab-server>=2.27",
+            "ipywidgets>=8.1",
+            "packaging>=24",
+            "selenium>=4.20",
+        ],
         "cuda12": ["cupy-cuda12x>=13.3"],
         "cuda13": ["cupy-cuda13x>=13.6"],
     },

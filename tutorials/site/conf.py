@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from matplotlib import get_data_path
+
 SITE = Path(__file__).resolve().parent
 sys.path[:0] = [str(SITE), str(SITE.parent.parent)]  # the extensions here; this clone's minilwa
 
@@ -23,7 +25,8 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = "minilwa"
-html_static_path = ["static"]
+FONT = Path(get_data_path()) / "fonts/ttf"  # for formulas, where the reader's system has none made for them
+html_static_path = ["static", str(FONT / "STIXGeneral.ttf"), str(FONT / "LICENSE_STIX")]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False

@@ -1,7 +1,7 @@
 """Docstrings as pages: mathematics in plain text is typeset, names in single backticks become links.
 
-The docstrings are written to be read in ``help()``: ``delta_j``, ``||a_j||_*``, ``<a_j, r> >= delta_j``. What looks like
-that, outside of code, is set as a formula; so no markup but backticks is needed, and none stands in a reader's way.
+The docstrings are written to be read in ``help()``: ``delta_j``, ``||a_j||_*``, ``<a_j, r> >= delta_j``. What looks
+like that, outside of code, is set as a formula: no markup but backticks is needed, and none stands in a reader's way.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 GREEK = "alpha|delta|epsilon|eta|pi|tau"
 FUNCTIONS = "argmax|argmin|exp|log|max|min|sign|softmax|sum"
-LETTER = r"(?<![\w.'-])(?:{greek}|(?!a\b)[A-Za-z])(?![\w'(]|-\w|\.\w)".format(greek=GREEK)  # "a" alone is an article
+LETTER = rf"(?<![\w.'-])(?:{GREEK}|(?!a\b|A [a-z])[A-Za-z])(?![\w'(]|-\w|\.\w)"  # "a" alone is an article
 NAME = rf"(?<![\w.'-])(?:{GREEK}|[A-Za-z])"
-SYMBOL = rf"{NAME}\*?_(?:\(\w\)|\w\b|\*)|{NAME}\*(?!\w)|{LETTER}"  # D_j, r*_(I), r*, G
+SYMBOL = rf"{NAME}\*?_(?:\(\w\)|\w\b|\*)|\b[a-z]{{3,}}_\w\b|{NAME}\*(?!\w)|{LETTER}"  # D_j, r*_(I), sum_k, r*, G
 NUMBER = r"(?<![\w.-])\d+(?:\.\d+)?(?![\w%])"
 DERIVATIVE = rf"\bd ?(?:{GREEK}|[a-z])(?:_\w)? ?/ ?d ?[a-z]\b"  # d alpha / dx
 OPERATOR = r" ?(?:[<>!]=|->|[=<>+/]| - | \* ) ?"
@@ -45,13 +45,14 @@ def rst(text: str, module: ModuleType | None = None) -> str:
 def latex(formula: str) -> str:
     """A formula of the docstrings in LaTeX."""
     text = re.sub(r"\|\| \|\|", r"||\\cdot||", formula)
-    text = re.sub(r"\|\|(.+?)\|\|", r"\\lVert \1 \\rVert ", text)
+    text = re.sub(r"\|\|(.+?)\|\|", r"\\|\1\\|", text)
     text = re.sub(r"<([^<>]+, [^<>]+)>", r"\\langle \1 \\rangle ", text)
     text = re.sub(DERIVATIVE, lambda found: re.sub(r"\bd ?", r"\\partial ", found[0]), text)
     text = re.sub(r"([A-Za-z])\*", r"\1^*", text)
     text = re.sub(r"_(\(\w\)|\w)", r"_{\1}", text)
     text = re.sub(r" \* ", r" \\cdot ", text)
     text = re.sub(rf"(?<![A-Za-z\\])({GREEK})(?![A-Za-z])", r"\\\1", text)
+    text = re.sub(r"(?<![A-Za-z\\])sum(?![A-Za-z])", r"\\sum", text)
     text = re.sub(r"(?<![A-Za-z\\])([a-z]{2,})(?![A-Za-z])", r"\\operatorname{\1}", text)
     return re.sub(r"[<>!]=|->", lambda found: RELATIONS[found[0]] + " ", text).strip()
 
@@ -112,8 +113,14 @@ def skip(app: Any, what: str, name: str, obj: Any, skipped: bool, options: Any) 
     return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
+def aliases(app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> tuple | None:
+    """Names of types as they are written; Sphinx leaves its own stand-ins within brackets."""
+    return tuple(text and re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text) for text in (signature, returns))
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx's entry point."""
     app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-signature", aliases)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True}

@@ -4,36 +4,57 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from typing import Any
 
 from docutils import nodes
-from docutils.utils.math import MathError
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx.util import logging
 
-ALIASES = {r"\dots": r"\ldots"}  # what docutils has under another name
+SCRIPT = re.compile(r'<mi mathvariant="script">(\w)</mi>')
+UNKNOWN = re.compile(r"\\\S|<mi>&(?:amp;)?</mi>")  # what the converter did not understand comes out as it went in
 
 
-def convert(node: nodes.Element, block: bool) -> str:
-    """A formula's MathML; a warning, and its LaTeX, if a command is not known."""
-    formula = re.sub(r"\\[A-Za-z]+", lambda command: ALIASES.get(command[0], command[0]), node.astext())
+def mathml(formula: str, block: bool) -> str:
+    """A formula's MathML; ValueError if a command in it is not known."""
     try:
-        return tex2mathml(formula, as_block=block)
-    except MathError as error:
-        logging.getLogger(__name__).warning("formula %r: %s", node.astext(), error, location=node)
-        return f"<code>{html.escape(node.astext())}</code>"
+        found = convert(formula, display="block" if block else "inline")
+    except Exception as error:  # the converter's errors have no common base
+        raise ValueError(f"{type(error).__name__} {error}") from None
+    if unknown := UNKNOWN.search(found):
+        raise ValueError(f"{unknown[0]} is not known")
+    return SCRIPT.sub(lambda letter: f"<mi>{script(letter[1])}</mi>", found)
+
+
+def script(letter: str) -> str:
+    r"""A letter of \mathcal as the character that browsers have for it."""
+    for name in ("SCRIPT CAPITAL", "MATHEMATICAL SCRIPT CAPITAL"):
+        try:
+            return unicodedata.lookup(f"{name} {letter}")
+        except KeyError:
+            continue
+    return letter
+
+
+def write(translator: Any, node: nodes.Element, block: bool) -> None:
+    """Put a formula on the page; a warning, and its LaTeX, if it is not understood."""
+    try:
+        found = mathml(node.astext(), block)
+    except ValueError as error:
+        logging.getLogger(__name__).warning("formula %s: %s", node.astext(), error, location=node)
+        found = f"<code>{html.escape(node.astext())}</code>"
+    translator.body.append(f'<div class="math">{found}</div>\n' if block else found)
+    raise nodes.SkipNode
 
 
 def inline(translator: Any, node: nodes.Element) -> None:
     """A formula in running text."""
-    translator.body.append(convert(node, False))
-    raise nodes.SkipNode
+    write(translator, node, False)
 
 
 def display(translator: Any, node: nodes.Element) -> None:
     """A formula on a line of its own."""
-    translator.body.append(translator.starttag(node, "div", CLASS="math") + convert(node, True) + "</div>\n")
-    raise nodes.SkipNode
+    write(translator, node, True)
 
 
 def setup(app: Any) -> dict[str, bool]:

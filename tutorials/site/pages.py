@@ -38,7 +38,7 @@ def part(file: str, heading: str | None) -> str:
         if found is None:
             raise ValueError(f"{file} has no section called {heading}")
         text = text[found.start(1) : found.end(1)]
-    return led(text, posixpath.dirname(file)).strip()
+    return led(text, posixpath.dirname(file)).strip("\n")
 
 
 def led(text: str, folder: str) -> str:

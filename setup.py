@@ -20,6 +20,7 @@ setup(
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7"],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
         "bench": ["autograd>=1.7", "jax>=0.4.30"],
+        "docs": ["sphinx>=8", "myst-nb>=1.2", "furo>=2024.8", "latex2mathml>=3.78"],
         "lite": [
             "jupyterlite-core==0.8.6",
             "jupyterlite-pyodide-kernel==0.8.6",  # runs the Pyodide that tutorials/lite/pyodide.json lists

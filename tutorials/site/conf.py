@@ -1,4 +1,4 @@
-"""Sphinx's settings: `python -m sphinx -W tutorials/site dist/site` builds the pages, without a network."""
+"""Sphinx's settings: `python -m sphinx -W tutorials/site dist/docs` builds the pages, without a network."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ sys.path[:0] = [str(SITE), str(SITE.parent.parent)]  # the extensions here; this
 project = "minilwa"
 copyright = "the minilwa authors, MIT licence"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "docstrings", "mathml", "pages"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["README.md"]
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3

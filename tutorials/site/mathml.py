@@ -11,6 +11,13 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.util import logging
 
+# How a browser spaces and stretches what the converter takes for operators.
+MENDED = (
+    (re.compile(r"<mo>(&#x0221E;|&#x02202;)</mo>"), r"<mi>\1</mi>"),  # infinity and the partial d are letters
+    (re.compile(r"<mo>&#x02016;</mo>"), r'<mo stretchy="false">&#x02016;</mo>'),  # both bars of a norm alike
+    (re.compile(r'<mo>(\w{2,})</mo>(?=<mo stretchy="false">&#x00028;)'), r'<mo lspace="0" rspace="0">\1</mo>'),
+    (re.compile(r"<mo>(\w{2,})</mo>"), r'<mo lspace="0" rspace="0.17em">\1</mo>'),
+)
 SCRIPT = re.compile(r'<mi mathvariant="script">(\w)</mi>')
 UNKNOWN = re.compile(r"\\\S|<mi>&(?:amp;)?</mi>")  # what the converter did not understand comes out as it went in
 
@@ -23,6 +30,8 @@ def mathml(formula: str, block: bool) -> str:
         raise ValueError(f"{type(error).__name__} {error}") from None
     if unknown := UNKNOWN.search(found):
         raise ValueError(f"{unknown[0]} is not known")
+    for pattern, mended in MENDED:
+        found = pattern.sub(mended, found)
     return SCRIPT.sub(lambda letter: f"<mi>{script(letter[1])}</mi>", found)
 
 

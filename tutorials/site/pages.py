@@ -17,15 +17,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sphinx.util import logging
-
 SITE = Path(__file__).resolve().parent
 CLONE = SITE.parent.parent
 PART = re.compile(r"^<!-- part: (\S+?)(?: \| (.+))? -->$", re.MULTILINE)
 MODULES = re.compile(r"^<!-- modules: (.+) -->$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s:#]+)\)")
 PAGES = {"README.md": "index.md", "benchmarks/README.md": "benchmarks.md", "tutorials/README.md": "tutorials.md"}
-TITLED = ("minilwa.ops",)  # its functions say what they do by name: list those without a docstring too
+UNDOCUMENTED = ("minilwa.ops",)  # its functions say what they do by name: list those without a docstring too
 
 
 def part(file: str, heading: str | None) -> str:
@@ -56,6 +54,8 @@ def _led(link: re.Match[str], folder: str) -> str:
     picture, text, path = link.groups()
     path = posixpath.normpath(posixpath.join(folder, path))
     if not (CLONE / path).exists():
+        from sphinx.util import logging
+
         logging.getLogger(__name__).warning("a link to %s, which does not exist", path)
     if picture:
         return f"![{text}](../../{path})"
@@ -87,7 +87,7 @@ def chosen(patterns: str) -> list[str]:
 
 def documented(name: str) -> str:
     """A module's section."""
-    option = "\n   :undoc-members:" if name in TITLED else ""
+    option = "\n   :undoc-members:" if name in UNDOCUMENTED else ""
     return f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}{option}\n```"
 
 

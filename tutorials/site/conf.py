@@ -17,7 +17,8 @@ myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebooks are published as they were executed
 
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+# Each object where it is defined, whatever a package's __init__ gathers.
+autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
 autodoc_preserve_defaults = True
 autodoc_type_aliases = {name: name for name in ("Array", "Tree", "Norm", "Perturb", "Direction", "Batches", "Shape")}
 add_module_names = False

@@ -11,6 +11,7 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.util import logging
 
+ARG = re.compile(r"\\arg(?![A-Za-z])")  # what the converter lacks
 # How a browser spaces and stretches what the converter takes for operators.
 MENDED = (
     (re.compile(r"<mo>(&#x0221E;|&#x02202;)</mo>"), r"<mi>\1</mi>"),  # infinity and the partial d are letters
@@ -19,13 +20,15 @@ MENDED = (
     (re.compile(r"<mo>(\w{2,})</mo>"), r'<mo lspace="0" rspace="0.17em">\1</mo>'),
 )
 SCRIPT = re.compile(r'<mi mathvariant="script">(\w)</mi>')
-UNKNOWN = re.compile(r"\\\S|<mi>&(?:amp;)?</mi>")  # what the converter did not understand comes out as it went in
+UNKNOWN = re.compile(
+    r"\\(?:[A-Za-z]+|\S)|<mi>&(?:amp;)?</mi>"
+)  # what the converter did not understand comes out as it went in
 
 
 def mathml(formula: str, block: bool) -> str:
     """A formula's MathML; ValueError if a command in it is not known."""
     try:
-        found = convert(formula, display="block" if block else "inline")
+        found = convert(ARG.sub(r"\\operatorname{arg}", formula), display="block" if block else "inline")
     except Exception as error:  # the converter's errors have no common base
         raise ValueError(f"{type(error).__name__} {error}") from None
     if unknown := UNKNOWN.search(found):

@@ -21,7 +21,7 @@ SITE = Path(__file__).resolve().parent
 CLONE = SITE.parent.parent
 PART = re.compile(r"^<!-- part: (\S+?)(?: \| (.+))? -->$", re.MULTILINE)
 MODULES = re.compile(r"^<!-- modules: (.+) -->$", re.MULTILINE)
-LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s:#]+)\)")
+LINK = re.compile(r"```.*?```|`[^`\n]*`|(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)\s:#]+)\)", re.DOTALL)
 PAGES = {"README.md": "index.md", "benchmarks/README.md": "benchmarks.md", "tutorials/README.md": "tutorials.md"}
 UNDOCUMENTED = ("minilwa.ops",)  # its functions say what they do by name: list those without a docstring too
 
@@ -52,6 +52,8 @@ def _without_code(text: str) -> str:
 def _led(link: re.Match[str], folder: str) -> str:
     """A link of a README as a link of a page: to a page, a module's docstrings, a picture; else only its text."""
     picture, text, path = link.groups()
+    if path is None:  # code
+        return link[0]
     path = posixpath.normpath(posixpath.join(folder, path))
     if not (CLONE / path).exists():
         from sphinx.util import logging

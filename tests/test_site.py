@@ -61,6 +61,8 @@ def test_parts_end_where_the_next_heading_begins_and_not_in_code():
     part = pages.part("README.md", "The API on one page")
     assert part.count("```python") == 7
     assert "\n#" not in re.sub(r"```.*?```", "", part, flags=re.DOTALL)
+    assert "a<sub>j</sub> = T<sub>j</sub>" in pages.part("README.md", "Where the print is wrong")
+    assert "<sub>" not in part
     with pytest.raises(ValueError, match="no section called"):
         pages.part("README.md", "Nothing")
 

@@ -22,6 +22,9 @@ CLONE = SITE.parent.parent
 PART = re.compile(r"^<!-- part: (\S+?)(?: \| (.+))? -->$", re.MULTILINE)
 MODULES = re.compile(r"^<!-- modules: (.+) -->$", re.MULTILINE)
 LINK = re.compile(r"```.*?```|`[^`\n]*`|(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)\s:#]+)\)", re.DOTALL)
+SUBSCRIPT = re.compile(  # a_j, but not in code
+    r"```.*?```|`[^`\n]*`|^    .*?$|(?P<base>(?<!\w)[^\W\d_]|[)‖])_(?P<index>\w)(?!\w)", re.DOTALL | re.MULTILINE
+)
 PAGES = {"README.md": "index.md", "benchmarks/README.md": "benchmarks.md", "tutorials/README.md": "tutorials.md"}
 UNDOCUMENTED = ("minilwa.ops",)  # its functions say what they do by name: list those without a docstring too
 
@@ -36,6 +39,9 @@ def part(file: str, heading: str | None) -> str:
         if found is None:
             raise ValueError(f"{file} has no section called {heading}")
         text = text[found.start(1) : found.end(1)]
+    text = SUBSCRIPT.sub(
+        lambda s: f"{s['base']}<sub>{s['index']}</sub>" if s["base"] else s[0], text
+    )  # a_j, not in code
     return led(text, posixpath.dirname(file)).strip("\n")
 
 

@@ -100,7 +100,9 @@ def documented(name: str) -> str:
 
 
 def fill(app: Any, page: str, source: list[str]) -> None:
-    """Replace the comments of a page."""
+    """Replace the comments of a page; it is read again when a file that it takes from has changed."""
+    for file, _ in PART.findall(source[0]):
+        app.env.note_dependency(CLONE / file, docname=page)
     text = PART.sub(lambda found: part(found[1], found[2]), source[0])
     source[0] = MODULES.sub(lambda found: "\n\n".join(map(documented, chosen(found[1]))), text)
 

@@ -23,6 +23,15 @@ setup(
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
         "tutorials": ["jupyterlab>=4.2", *NOTEBOOKS],
         "bench": ["autograd>=1.7", "jax>=0.4.30"],
+        "docs": ["sphinx>=8", "myst-nb>=1.2", "furo>=2024.8", "latex2mathml>=3.78"],
+        "lite": [
+            "jupyterlite-core==0.8.6",
+            "jupyterlite-pyodide-kernel==0.8.6",  # runs the Pyodide that tutorials/lite/pyodide.json lists
+            "jupyterlab-server>=2.27",
+            "ipywidgets>=8.1",
+            "packaging>=24",
+            "selenium>=4.20",
+        ],
         "cuda12": ["cupy-cuda12x>=13.3"],
         "cuda13": ["cupy-cuda13x>=13.6"],
     },

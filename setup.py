@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+COURSE = ["nbgrader>=0.9.5", "jupytext>=1.16", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
+
 setup(
     name="minilwa",
     version="0.1.0",
@@ -17,8 +19,9 @@ setup(
     python_requires=">=3.10",
     install_requires=["numpy>=2.0", "scipy>=1.13", "threadpoolctl>=3.5", "matplotlib>=3.8", "tqdm>=4.66", "pooch>=1.8"],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *COURSE],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
+        "course": COURSE,
         "bench": ["autograd>=1.7", "jax>=0.4.30"],
         "cuda12": ["cupy-cuda12x>=13.3"],
         "cuda13": ["cupy-cuda13x>=13.6"],

@@ -55,7 +55,7 @@ class Confinement:
         paths = sysconfig.get_paths()
         libraries = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
         libraries |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-        libraries |= {os.path.dirname(package.__file__) for package in (minilwa, numpy)}
+        libraries |= {os.path.dirname(str(package.__file__)) for package in (minilwa, numpy)}
         libraries |= {"/usr/share/fonts", "/usr/share/zoneinfo"}
         self.folder = os.path.realpath(os.getcwd())
         self.readable = [os.path.realpath(path) for path in libraries] + [self.folder]

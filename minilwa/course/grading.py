@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from minilwa.course.cells import SEED, Assignment, Cell, without_hidden
 from minilwa.course.checks import CheckFailed
 from minilwa.course.sandbox import WHYS, Limits, Sandbox
+from minilwa.errors import InputError
 
 HIDDEN_MARK = "### BEGIN HIDDEN TESTS"
 
@@ -24,21 +28,51 @@ class Judgement:
     status: str = "ok"
     notes: tuple[str, ...] = ()
 
+    @property
+    def lost(self) -> set[str]:
+        """The ids of the test cells that failed."""
+        return {test for test, failure in self.failures.items() if failure is not None}
 
-def judge(assignment: Assignment, cells: Sequence[Cell], limits: Limits = Limits()) -> Judgement:  # noqa: B008
-    """Run the assignment's tests against the functions that the submitted ``cells`` define."""
+
+def judge(
+    assignment: Assignment,
+    cells: Sequence[Cell],
+    limits: Limits | None = None,
+    started: Callable[[Sandbox], object] = lambda sandbox: None,
+) -> Judgement:
+    """Run the assignment's tests against the functions that the submitted ``cells`` define.
+
+    ``started`` hears of the sandbox, so that another thread can abort it.
+    """
     if wrong := seed_of(cells) - {seed_of(assignment.cells).pop()}:
         told = f"this notebook was released with --seed {wrong.pop()}: grade it with the same"
         return Judgement(assignment, {cell.id: told for cell in assignment.tests}, "error", (told,))
     changed = changed_cells(assignment, cells)
-    with Sandbox(cells_to_run(assignment, cells), limits) as sandbox:
+    with Sandbox(cells_to_run(assignment, cells), limits or Limits()) as sandbox:
+        started(sandbox)
         names = dict(given_names(assignment)) | {name: sandbox.function(name) for name in assignment.functions}
         failures = {cell.id: failure_of(cell, dict(names)) for cell in assignment.tests}
     whys = sandbox.whys | ({"tampered"} if changed else set())
     status = max(whys, key=WHYS.index) if whys else "ok"
-    told = [f"{name}: {what}" for name, what in sandbox.notes.items()]
-    told += [f"{name} was changed or removed; the original was used" for name in changed]
-    return Judgement(assignment, failures, status, tuple(told))
+    notes = [f"{name}: {what}" for name, what in sandbox.notes.items()]
+    notes += [f"{name} was changed or removed; the original was used" for name in changed]
+    return Judgement(assignment, failures, status, tuple(notes))
+
+
+def judge_file(
+    assignment: Assignment,
+    path: Path,
+    read: Callable[[Path], list[Cell]],
+    limits: Limits | None = None,
+    started: Callable[[Sandbox], object] = lambda sandbox: None,
+) -> Judgement:
+    """`judge` on the cells that ``read`` finds in a file; a file that it cannot read fails every test."""
+    try:
+        cells = read(path)
+    except InputError as error:
+        told = str(error)
+        return Judgement(assignment, {test.id: told for test in assignment.tests}, "error", (told,))
+    return judge(assignment, cells, limits, started)
 
 
 def cells_to_run(assignment: Assignment, cells: Sequence[Cell]) -> list[Cell]:
@@ -92,7 +126,8 @@ def given_names(assignment: Assignment) -> dict[str, Any]:
 def failure_of(test: Cell, names: dict[str, Any]) -> str | None:
     """Run one test cell: None if it passes, or what the student may know of why it does not."""
     try:
-        exec(compile(test.source, test.id, "exec"), names)
+        with np.errstate(all="ignore"):
+            exec(compile(test.source, test.id, "exec"), names)
     except CheckFailed as failure:
         return str(failure)
     except Exception as error:  # an answer of an odd kind, on which the test itself tripped

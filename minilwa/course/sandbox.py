@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -10,9 +11,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from minilwa.course.cells import Cell
 from minilwa.course.checks import CheckFailed, describe_error
@@ -24,11 +26,15 @@ WHYS = ("error", "memory", "timeout", "tampered")  # the later the worse
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use: seconds for one cell or one call, seconds in all, megabytes of memory."""
+    """What a submission may use: seconds for one cell or one call, megabytes of memory."""
 
     seconds: float = 10.0
-    total: float = 120.0
     megabytes: int = 2048
+
+    @property
+    def total(self) -> float:
+        """Seconds for everything together."""
+        return 12 * self.seconds
 
 
 class Stopped(Exception):
@@ -89,8 +95,10 @@ class Sandbox:
         return reply.get("result")
 
     def start(self) -> None:
-        """Run the cells in a new process, unless one is there already."""
+        """Run the cells in a new process, unless one is there already; Stopped once the time for all is used up."""
         while self.process is None:
+            if time.monotonic() > self.deadline:
+                raise Stopped("timeout", f"the submission had used up {self.limits.total:g} seconds in all")
             pictures = any("matplotlib" in cell.source for cell in self.cells)
             self.folder = tempfile.TemporaryDirectory(prefix="minilwa-")
             self.process = subprocess.Popen(
@@ -102,15 +110,12 @@ class Sandbox:
                 env=environment(self.folder.name) | ({"MPLCONFIGDIR": picture_cache()} if pictures else {}),
                 start_new_session=True,
             )
-            send(self.process.stdin, {"megabytes": self.limits.megabytes, "pictures": pictures})  # type: ignore[arg-type]
-            try:
-                self.run_cells()
-            except Stopped as stop:
-                self.whys.add(stop.why)
+            send(cast("BinaryIO", self.process.stdin), {"megabytes": self.limits.megabytes, "pictures": pictures})
+            self.request({"cell": "", "name": "start"}, "start", STARTING)
+            self.run_cells()
 
     def run_cells(self) -> None:
-        """Execute the cells one by one; Stopped, with the guilty one left out from now on, if the process ends."""
-        self.request({"cell": "", "name": "start"}, "start", STARTING)
+        """Execute the cells one by one, up to one that ends the process, which is left out from then on."""
         for i, cell in enumerate(self.cells):
             if i in self.skipped:
                 continue
@@ -119,11 +124,9 @@ class Sandbox:
                 reply = self.request({"cell": cell.source, "name": name}, name)
             except Stopped as stop:
                 self.skipped.add(i)
-                self.notes[name] = str(stop)
-                raise
+                self.note({"why": stop.why, "error": str(stop)}, name)
+                return
             self.note(reply, name)
-            if "error" in reply:
-                self.notes[name] = str(reply["error"])
 
     def note(self, reply: dict[str, Any], name: str) -> None:
         """Remember why a reply is an error, if it says so."""
@@ -132,18 +135,25 @@ class Sandbox:
             self.notes[name] = str(reply.get("error"))
 
     def request(self, message: dict[str, Any], name: str, seconds: float | None = None) -> dict[str, Any]:
-        """Send one message and wait for the reply, serving what the process asks meanwhile; Stopped if there is none."""
-        process, given = self.process, []  # type: ignore[var-annotated]
-        assert process is not None and process.stdin is not None and process.stdout is not None
-        limit = max(0.0, min(seconds or self.limits.seconds, self.deadline - time.monotonic()))
+        """Send one message and wait for the reply; Stopped if there is none. Serves what the process asks meanwhile."""
+        assert self.process is not None
+        process = self.process
+        requests, replies = cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
+        given: list[Callable[..., Any]] = []
+        limit = min(seconds or self.limits.seconds, max(0.0, self.deadline - time.monotonic()))
         late = threading.Event()
-        watchdog = threading.Timer(limit, lambda: (late.set(), kill(process)))
+
+        def stop() -> None:
+            late.set()
+            kill(process)
+
+        watchdog = threading.Timer(limit, stop)
         watchdog.daemon = True
         watchdog.start()
         try:
-            send(process.stdin, message, given)
-            while "ask" in (reply := receive(process.stdout)):
-                send(process.stdin, serve(reply, given))
+            send(requests, message, given)
+            while "ask" in (reply := receive(replies)):
+                send(requests, serve(reply, given))
             return reply
         except (EOFError, OSError, ValueError, MemoryError):
             self.end()
@@ -156,15 +166,19 @@ class Sandbox:
         finally:
             watchdog.cancel()
 
+    def abort(self) -> None:
+        """From another thread: let nothing run any more."""
+        self.deadline = -math.inf
+        if (process := self.process) is not None:
+            kill(process)
+
     def end(self) -> None:
         """End the process, and all that it may have started, and remove its folder."""
         if self.process is not None:
             kill(self.process)
             for stream in (self.process.stdin, self.process.stdout):
-                try:
-                    stream.close()  # type: ignore[union-attr]
-                except OSError:  # what was still to be written has no reader
-                    pass
+                with suppress(OSError):  # what was still to be written has no reader
+                    cast("BinaryIO", stream).close()
             self.process.wait()
             self.process = None
         if self.folder is not None:
@@ -209,10 +223,8 @@ def picture_cache() -> str:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and its group."""
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-    except (ProcessLookupError, PermissionError):
-        pass

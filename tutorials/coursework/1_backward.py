@@ -68,6 +68,7 @@ numeric_vjp(leaky_relu, np.ones(3), np.array([-2.0, 1.0, 3.0]))
 # NumPy stretches axes: `(4, 3) + (3,)` is `(4, 3)`. A number that was used four times receives the sum of four
 # cotangents. This function is not graded by itself, but questions 1 and 2 can be told in one line each with it.
 
+
 # %% nbgrader={"grade": false, "grade_id": "unbroadcast", "locked": false, "schema_version": 3, "solution": true}
 def unbroadcast(g, shape):
     """`g` summed over the axes along which an array of `shape` was stretched; the result has that shape."""
@@ -82,6 +83,7 @@ def unbroadcast(g, shape):
 # ## 1. `value = a + b` (2 points)
 #
 # Return the two cotangents `(ga, gb)`. Either input may have been stretched.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true}
 def add_vjp(g, a, b):
@@ -114,6 +116,7 @@ for left, right in (((4, 3), (3,)), ((4, 1), (1, 3)), ((1, 3), (2, 4, 3)), ((), 
 
 # %% [markdown]
 # ## 2. `value = a * b` (2 points)
+
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true}
 def multiply_vjp(g, a, b):
@@ -149,6 +152,7 @@ for left, right in (((4, 3), (3,)), ((4, 1), (1, 3)), ((1, 3), (2, 4, 3)), ((), 
 #
 # `b` is a matrix `(M, P)`. `a` is `(N, M)`, or has axes before these, `(..., N, M)`: the same `b` then serves them all.
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true}
 def matmul_vjp(g, a, b):
     ### BEGIN SOLUTION
@@ -183,6 +187,7 @@ for leading in ((3,), (2, 3), (2, 2, 1)):
 #
 # The slope is 1 where `a > 0` and `SLOPE` elsewhere, at 0 too.
 
+
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true}
 def leaky_relu_vjp(g, a):
     ### BEGIN SOLUTION
@@ -211,6 +216,7 @@ expect(leaky_relu_vjp, (g, a), np.array([3 * SLOPE, -4 * SLOPE, 5.0]), hint=hint
 # ## 5. `value = softmax(z)`, over the last axis (2 points)
 #
 # Logits of any size must do: $e^{1000}$ is no number, the softmax of 1000 is.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q5", "locked": false, "schema_version": 3, "solution": true}
 def softmax_vjp(g, z):
@@ -245,6 +251,7 @@ expect(softmax_vjp, (g, z), np.array([[0.25, -0.25, 0.0]]), hint="softmax_vjp: l
 # ## 6. `value = a.max(axis=-1)` (2 points)
 #
 # Several entries of a row may be equal to its maximum. Then they share the cotangent in equal parts.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q6", "locked": false, "schema_version": 3, "solution": true}
 def row_max_vjp(g, a):
@@ -296,6 +303,7 @@ TAPE = [("", [], x), ("times", [0, 0], x * x), ("sin", [0], np.sin(x)), ("plus",
 # and a value may be used twice by one that is used twice, again and again: count the ways from end to start before you
 # walk each of them.
 
+
 # %% nbgrader={"grade": false, "grade_id": "q7", "locked": false, "schema_version": 3, "solution": true}
 def backward(tape, output, cotangent, vjps):
     ### BEGIN SOLUTION
@@ -314,7 +322,7 @@ def backward(tape, output, cotangent, vjps):
         op, parents, _ = tape[place]
         if parents:
             cotangents = vjps[op](gradients[place], *(tape[parent][2] for parent in parents))
-            for parent, part in zip(parents, cotangents):
+            for parent, part in zip(parents, cotangents, strict=True):
                 gradients[parent] = gradients[parent] + part
     return gradients
     ### END SOLUTION

@@ -41,6 +41,7 @@ def length(r, norm):
 # $\|v\|_* = \max_{\|r\| \le 1} \langle v, r \rangle$, where `norm` names $\|\cdot\|$, not $\|\cdot\|_*$. From `(..., D)`
 # to `(...)`.
 
+
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true}
 def dual_norm(v, norm):
     ### BEGIN SOLUTION
@@ -69,7 +70,7 @@ expect(dual_norm, (v, "l2"), np.linalg.norm(v, axis=-1), hint="dual_norm, l2: tr
 expect(dual_norm, (V, "linf"), np.abs(V).sum())
 ### BEGIN HIDDEN TESTS
 v = np.random.default_rng([SEED, 13]).normal(size=(4, 2, 5))
-expect(dual_norm, (v, "linf"), np.abs(v).sum(axis=-1), hint="dual_norm, linf: try a stack of vectors, negative numbers too")
+expect(dual_norm, (v, "linf"), np.abs(v).sum(axis=-1), hint="dual_norm, linf: stacks, negative numbers too")
 ### END HIDDEN TESTS
 
 
@@ -78,6 +79,7 @@ expect(dual_norm, (v, "linf"), np.abs(v).sum(axis=-1), hint="dual_norm, linf: tr
 #
 # An $r$ with $\|r\| = 1$ and $\langle v, r \rangle = \|v\|_*$; where there are several, any of them. Where $v = 0$ there
 # is nothing to follow: return zeros, not `nan`. From `(..., D)` to `(..., D)`.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true}
 def steepest(v, norm):
@@ -149,6 +151,7 @@ expect(steepest, (v, "l2"), np.array([[0.0, 0.0], [0.6, -0.8]]), hint="steepest,
 # - $a_j = 0$ and $\delta_j > 0$: no $r$ will do. Again $r = 0$ and length `inf`.
 # - $\delta_j = 0$, a tie: $r = 0$ will do. Length 0, whatever $a_j$ is. (Of tied classes the first is $J$.)
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true}
 def proposition_2_1(alpha, T, norm):
     ### BEGIN SOLUTION
@@ -206,21 +209,21 @@ def check_proposition(proposition_2_1, alpha, T, norm, hint=None):
 check_proposition(proposition_2_1, ALPHA, ROWS, "l2")
 ### BEGIN HIDDEN TESTS
 for i in range(5):
-    check_proposition(proposition_2_1, *drawn([SEED, 31, i], 1), "l2", hint="proposition_2_1, l2: other numbers, and J")
+    check_proposition(proposition_2_1, *drawn([SEED, 31, i], 1), "l2", "proposition_2_1, l2: other numbers, and J")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q3_linf", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 check_proposition(proposition_2_1, ALPHA, ROWS, "linf")
 ### BEGIN HIDDEN TESTS
 for i in range(5):
-    check_proposition(proposition_2_1, *drawn([SEED, 32, i], 1), "linf", hint="proposition_2_1, linf: other numbers, and J")
+    check_proposition(proposition_2_1, *drawn([SEED, 32, i], 1), "linf", "proposition_2_1, linf: other numbers, and J")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q3_l1", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 check_proposition(proposition_2_1, ALPHA, ROWS, "l1")
 ### BEGIN HIDDEN TESTS
 for i in range(5):
-    check_proposition(proposition_2_1, *drawn([SEED, 33, i], 1), "l1", hint="proposition_2_1, l1: numbers of either sign")
+    check_proposition(proposition_2_1, *drawn([SEED, 33, i], 1), "l1", "proposition_2_1, l1: numbers of either sign")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q3_itself", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -273,6 +276,7 @@ for norm in NORMS:
 #
 # `feasible(alpha, T, r)` says for every class $j$ whether $\langle a_j, r_j \rangle \ge \delta_j$, up to a rounding error
 # of $10^{-9}$: booleans `(N, K)`, with `r` of shape `(N, K, D)`. For $J$ itself the answer is `False`.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true}
 def feasible(alpha, T, r):

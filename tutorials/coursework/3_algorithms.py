@@ -25,11 +25,12 @@ from minilwa.course import call, expect, same
 SEED = 0
 
 
-def drawn_parameters(seed, inputs=6, hidden=5, classes=4):
+def drawn_parameters(seed, inputs=6, hidden=12, classes=4):
     """The parameters of a small network: a dict of `W1` (D, H), `b1` (H,), `W2` (H, K), `b2` (K,)."""
     rng = np.random.default_rng(seed)
     shapes = {"W1": (inputs, hidden), "b1": (hidden,), "W2": (hidden, classes), "b2": (classes,)}
-    return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    parameters = {name: rng.normal(size=shape) / 2 for name, shape in shapes.items()}
+    return parameters | {"b1": np.abs(parameters["b1"]) + 0.5}  # so that no image finds all units off
 
 
 def forward(parameters, x):
@@ -54,6 +55,7 @@ X = np.random.default_rng([SEED, 1]).normal(size=(3, 6))
 # Given the shortest perturbation towards every class, `r` `(N, K, D)`, and its length, `distance` `(N, K)`, the shortest
 # one that changes the prediction at all is the shortest of these. Return its class $I$ `(N,)`, the first if several are
 # as short, and `r_I` `(N, D)`. A length may be `inf`: that class cannot be reached. If none can, $I = -1$ and $r_I = 0$.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true}
 def proposition_2_2(r, distance):
@@ -101,6 +103,7 @@ expect(proposition_2_2, (r, distance), (np.array([-1]), np.zeros((1, 2))), hint=
 # For the network of `forward`, with ReLU'(0) = 0: return $\alpha$ `(N, K)` and $T = \partial\alpha / \partial x$,
 # `(N, K, D)`. Central differences of `forward` must agree with it, and the rows must sum to zero over the classes. Why?
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true}
 def rows(parameters, x):
     ### BEGIN SOLUTION
@@ -123,7 +126,7 @@ def numeric_rows(parameters, x, step=1e-5):
 alpha, T = call(rows, PARAMETERS, X[:1])
 same(alpha, forward(PARAMETERS, X[:1]), "alpha")
 ### BEGIN HIDDEN TESTS
-parameters = drawn_parameters([SEED, 21], inputs=3, hidden=7, classes=5)
+parameters = drawn_parameters([SEED, 21], inputs=3, hidden=9, classes=5)
 x = np.random.default_rng([SEED, 22]).normal(size=(1, 3))
 alpha, T = call(rows, parameters, x, hint="rows: a network of another size")
 same(alpha, forward(parameters, x), "alpha", hint="rows: alpha of another network")
@@ -134,7 +137,7 @@ alpha, T = call(rows, PARAMETERS, X[:1])
 same(T, numeric_rows(PARAMETERS, X[:1]), "T")
 ### BEGIN HIDDEN TESTS
 for i in range(4):
-    parameters = drawn_parameters([SEED, 23, i], inputs=3, hidden=7, classes=5)
+    parameters = drawn_parameters([SEED, 23, i], inputs=3, hidden=9, classes=5)
     x = np.random.default_rng([SEED, 24, i]).normal(size=(1, 3))
     alpha, T = call(rows, parameters, x, hint="rows: a network of another size")
     same(T, numeric_rows(parameters, x), "T", hint="rows: T of another network; is every factor of the chain in it?")
@@ -159,6 +162,7 @@ same(T, numeric_rows(PARAMETERS, x), "T", hint="rows: T of a batch of seven")
 # the formula says 0/0, so that what stands there has no meaning: it may be `inf`, `nan` or 0.
 #
 # Return the nearest class $I$ `(N,)` and `r_I` `(N, D)`. Here every class but $J$ can be reached.
+
 
 # %% nbgrader={"grade": false, "grade_id": "formula", "locked": true, "schema_version": 3, "solution": false}
 def candidates_with(odd):
@@ -244,6 +248,7 @@ same(found, nearest_of(*network(x)), "algorithm_1", hint=hint)
 # the linear model as fast as can be, `(N, D)`; if there are several, any. Where $T_y = 0$ return zeros. Check the signs
 # that the paper prints before you copy them. `norm` is `"l1"`, `"l2"` or `"linf"`.
 
+
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true}
 def likelihood_direction(T_y, norm):
     ### BEGIN SOLUTION
@@ -308,6 +313,7 @@ for norm in ("l1", "l2", "linf"):
 # Line 5 of Algorithm 2: $\hat x_i = x_i + c \, r^*_i / \|r^*_i\|_2$. The radius $c$ is measured in $L_2$ whatever norm
 # gave the direction, and $0 / \|0\|$ is 0.
 
+
 # %% nbgrader={"grade": false, "grade_id": "q5", "locked": false, "schema_version": 3, "solution": true}
 def pseudo_samples(x, r, c):
     ### BEGIN SOLUTION
@@ -338,6 +344,7 @@ expect(pseudo_samples, (x, r, 10.0), np.array([[1.0, 2.0], [7.0, -7.0]]), hint="
 # `batches` is a list of pairs `(x, y)`. For each: `perturb(parameters, x, y)` returns the pseudo-samples of the batch,
 # and `gradient(parameters, x, y)` the gradient of the mean loss of any batch, a dict like `parameters`. Learn from the
 # pseudo-samples, by plain steps of `rate` down the gradient. Return the parameters after the last batch.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q6", "locked": false, "schema_version": 3, "solution": true}
 def algorithm_2(parameters, batches, perturb, gradient, rate):

@@ -92,6 +92,7 @@ print("its alpha on three images:", alpha_of(SOLD, x_test[:3]).max(axis=1))
 # as `alpha_of` computes it: $T_y = \alpha_y (J_y - \sum_k \alpha_k J_k)$ with $J_k = \partial z_k/\partial x$. `scale` is
 # part of $z$. `count_zeros(gradients)` counts the samples whose gradient is zero in every component, exactly.
 
+
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true}
 def printed_gradient(parameters, x, y):
     ### BEGIN SOLUTION
@@ -158,6 +159,7 @@ expect(count_zeros, (np.zeros((5, 4), dtype=FLOAT),), 5, hint="count_zeros: all 
 # $L_2$, that bring the accuracy of the sold network at radius 2 below 0.2, although it says nothing through $\alpha$. The
 # parameters are yours to read: what grows along $z$ does not saturate. (Pixels may leave [0, 1] here.)
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true}
 def stable_attack(parameters, x, y, radius):
     ### BEGIN SOLUTION
@@ -178,7 +180,7 @@ def check_attack(found, parameters, x, y, radius, below, hint=None):
     outside = int((~(lengths <= radius * (1 + 1e-4))).sum())
     require(outside == 0, hint or f"{outside} of {len(x)} images lie outside the ball, or are no numbers")
     reached = accuracy(parameters, np.asarray(found), y)
-    require(reached < below, hint or f"the network is still right on {reached:.3f} of the images; below {below} is asked")
+    require(reached < below, hint or f"the network is right on {reached:.3f} of the images, not below {below}")
 
 
 # %% nbgrader={"grade": true, "grade_id": "q2_sold", "locked": true, "points": 3, "schema_version": 3, "solution": false}
@@ -210,6 +212,7 @@ for i in range(3):
 #
 # Perhaps the parameters are secret. `transfer_attack(another, x, y, radius)` sees the parameters of a network of yours
 # only, `ANOTHER`, and returns images within the ball that bring the accuracy of the *sold* one at radius 2 below 0.6.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true}
 def transfer_attack(another, x, y, radius):
@@ -247,6 +250,7 @@ check_attack(found, other, x_test, y_test, 2.0, 0.6, hint)
 # `black_box_attack(predict, x, y, radius)` gets no parameters at all: `predict(images)` returns labels, `(N,)`, and you
 # may ask for at most 20 labels per image of `x`. `x_train` and `y_train` are yours. Bring the accuracy at radius 3 below
 # 0.6. (No gradient is needed: which directions lead to another digit?)
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true}
 def black_box_attack(predict, x, y, radius):
@@ -306,6 +310,7 @@ check_attack(found, other, x_test, y_test, 3.0, 0.6, hint)
 # - `"stable form stronger"`: the stable attack leaves less accuracy than the printed one, by more than 0.05;
 # - `"transfer stronger"`, `"black box stronger"`: so does an attack that knows less;
 # - `"noise as strong"`: random noise leaves no more accuracy than the printed attack.
+
 
 # %% nbgrader={"grade": false, "grade_id": "q5", "locked": false, "schema_version": 3, "solution": true}
 def signs(found):

@@ -22,18 +22,19 @@ def feedback(student: str, judgement: Judgement, scores: dict[str, float]) -> st
     for question, most in assignment.questions.items():
         points = sum(scores[test.id] for test in assignment.tests if test.question == question)
         lines.append(f"| {question} | {points:g} | {most:g} |")
+    lines.append("")
     if judgement.status != "ok":
-        lines += ["", STATUSES[judgement.status]]
+        lines += [STATUSES[judgement.status], ""]
     failed: dict[str, list[Cell]] = {}  # several tests often fail for one reason
     for test in assignment.tests:
         if (failure := judgement.failures[test.id]) is not None:
             failed.setdefault(failure, []).append(test)
     if failed:
-        lines += ["", "## What was wrong", ""]
+        lines += ["## What was wrong", ""]
     for failure, tests in failed.items():
         points = sum(test.points for test in tests)
         lines += [f"{', '.join(test.id for test in tests)} ({points:g} {'point' if points == 1 else 'points'}):", ""]
         lines += [*(f"    {line}" for line in failure.splitlines()), ""]
     if judgement.notes:
-        lines += ["", "## Notes", "", *(f"- {' '.join(note.split())}" for note in judgement.notes)]
+        lines += ["## Notes", "", *(f"- {' '.join(note.split())}" for note in judgement.notes)]
     return "\n".join(lines).rstrip() + "\n"

@@ -46,7 +46,7 @@ def judge(
     """
     if wrong := seed_of(cells) - {seed_of(assignment.cells).pop()}:
         told = f"this notebook was released with --seed {wrong.pop()}: grade it with the same"
-        return Judgement(assignment, {cell.id: told for cell in assignment.tests}, "error", (told,))
+        return Judgement(assignment, {cell.id: told for cell in assignment.tests}, "error")
     changed = changed_cells(assignment, cells)
     with Sandbox(cells_to_run(assignment, cells), limits or Limits()) as sandbox:
         started(sandbox)
@@ -71,7 +71,7 @@ def judge_file(
         cells = read(path)
     except InputError as error:
         told = str(error)
-        return Judgement(assignment, {test.id: told for test in assignment.tests}, "error", (told,))
+        return Judgement(assignment, {test.id: told for test in assignment.tests}, "error")
     return judge(assignment, cells, limits, started)
 
 

@@ -367,9 +367,9 @@ expect(backward, (tape, 2, g, VJPS), wanted, hint="backward: records that the ou
 # %% nbgrader={"grade": true, "grade_id": "q7_order", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 # Any order, thousands deep, and more ways from end to start than anyone can walk.
 ### BEGIN HIDDEN TESTS
-g, deep = np.array([1.5]), 3000
+g, deep = np.array([1.5]), 1500
 chain = [("plus", [i + 1, deep], np.zeros(1)) for i in range(deep)] + [("", [], np.zeros(1))]
-found = call(backward, chain, 0, g, VJPS, hint="backward: a tape 3000 records deep, its input at the end")
+found = call(backward, chain, 0, g, VJPS, hint="backward: a tape 1500 records deep, its input at the end")
 hint = "backward: wrong on a deep tape whose input comes last"
 require(isinstance(found, list) and len(found) == deep + 1, hint)
 same(found[deep], (deep + 1) * g, "backward", hint)

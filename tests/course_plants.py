@@ -221,7 +221,7 @@ def backward(tape, output, cotangent, vjps):
 """
         },
         status="timeout",
-        seconds=3,
+        seconds=4,
     ),
     Plant(
         "an endless loop in a function",
@@ -229,7 +229,7 @@ def backward(tape, output, cotangent, vjps):
         {"q1_values", "q1_broadcast"},
         cells={"q1": "def add_vjp(g, a, b):\n    while True:\n        pass"},
         status="timeout",
-        seconds=2,
+        seconds=4,
     ),
     Plant(
         "an endless loop in a cell",
@@ -237,7 +237,7 @@ def backward(tape, output, cotangent, vjps):
         {"q2_values", "q2_broadcast"},
         cells={"q2": "def multiply_vjp(g, a, b):\n    return g * b, g * a\nwhile True:\n    pass"},
         status="timeout",
-        seconds=2,
+        seconds=4,
     ),
     Plant(
         "a loop that outlasts interrupts",
@@ -248,7 +248,7 @@ def backward(tape, output, cotangent, vjps):
             "            while True:\n                pass\n        except BaseException:\n            pass"
         },
         status="timeout",
-        seconds=2,
+        seconds=4,
     ),
     Plant(
         "more memory than there is",
@@ -271,7 +271,8 @@ def backward(tape, output, cotangent, vjps):
         BACKWARD,
         {"q1_values", "q1_broadcast"},
         cells={
-            "q1": "import importlib\nhidden = {'f': getattr(importlib.import_module('minilwa.ops'), 'un' + 'broadcast')}\n"
+            "q1": "import importlib\nmodule = importlib.import_module('minilwa.ops')\n"
+            "hidden = {'f': getattr(module, 'un' + 'broadcast')}\n"
             "def add_vjp(g, a, b):\n    return hidden['f'](g, a.shape, g.shape), hidden['f'](g, b.shape, g.shape)"
         },
     ),
@@ -301,7 +302,8 @@ def backward(tape, output, cotangent, vjps):
         BACKWARD,
         {"q4_values", "q4_zero"},
         cells={
-            "q4": f"import os\ntry:\n    os.open({str(MASTER_OF[BACKWARD])!r}, os.O_RDONLY)\nexcept OSError:\n    pass\n"
+            "q4": f"import os\ntry:\n    os.open({str(MASTER_OF[BACKWARD])!r}, os.O_RDONLY)\n"
+            "except OSError:\n    pass\n"
             "def leaky_relu_vjp(g, a):\n    return g * np.where(a > 0, 1.0, SLOPE)"
         },
         status="tampered",
@@ -321,7 +323,8 @@ def backward(tape, output, cotangent, vjps):
         BACKWARD,
         {"q6_values", "q6_ties"},
         cells={
-            "q6": "import socket\ndef row_max_vjp(g, a):\n    socket.create_connection(('127.0.0.1', 9))\n    return g * a"
+            "q6": "import socket\ndef row_max_vjp(g, a):\n"
+            "    socket.create_connection(('127.0.0.1', 9))\n    return g * a"
         },
         status="tampered",
     ),
@@ -392,7 +395,8 @@ def backward(tape, output, cotangent, vjps):
         {"q1_values", "q1_broadcast"},
         cells={
             "q1": "def add_vjp(g, a, b):\n    raise NotImplementedError()",
-            "numbers": "import numpy as np\nSEED, SLOPE = 0, 0.5\nexpect = same = require = call = lambda *a, **k: None",
+            "numbers": "import numpy as np\nSEED, SLOPE = 0, 0.5\n"
+            "expect = same = require = call = lambda *a, **k: None",
         },
         status="tampered",
     ),
@@ -625,7 +629,8 @@ def backward(tape, output, cotangent, vjps):
         MASKING,
         {"q3_sold", "q3_other"},
         cells={
-            "q3": "def transfer_attack(another, x, y, radius):\n    return moved(x, np.random.default_rng(0).normal(size=x.shape), radius)"
+            "q3": "def transfer_attack(another, x, y, radius):\n"
+            "    return moved(x, np.random.default_rng(0).normal(size=x.shape), radius)"
         },
     ),
     Plant(

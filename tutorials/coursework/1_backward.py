@@ -19,9 +19,10 @@
 # A function takes arrays to an array `value`. Its *vjp* takes a cotangent `g`, an array of the shape of `value`, to one
 # cotangent for each input, of that input's shape: the gradient of `(g * value).sum()`.
 #
-# Write the functions where it says `YOUR CODE HERE`. The cells beneath check them at once; when they are graded, more
-# inputs are tried than the ones you see: other shapes, other numbers, the corners that the text names. Answers use
-# NumPy alone. An answer that calls minilwa's own functions counts as wrong, wherever it took them from.
+# Write the functions where it says `YOUR CODE HERE`. The cells beneath check them at once, and say nothing if all is
+# well. When they are graded, more inputs are tried than the ones you see: other shapes, other numbers, the corners that
+# the text names. Answers use NumPy alone. An answer that calls minilwa's own functions counts as wrong, wherever it took
+# them from.
 
 # %% nbgrader={"grade": false, "grade_id": "numbers", "locked": true, "schema_version": 3, "solution": false}
 import numpy as np

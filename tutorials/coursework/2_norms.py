@@ -17,7 +17,8 @@
 # and the paper's Proposition 2.1 with its misprints put right by you.
 #
 # A norm is named `"l1"`, `"l2"` or `"linf"`. Vectors lie along the last axis, and whatever works on one must work on a
-# stack of them. Answers use NumPy alone; one that calls minilwa's own functions counts as wrong.
+# stack of them. The cells beneath an answer check it, and say nothing if all is well; grading tries more inputs. Answers
+# use NumPy alone; one that calls minilwa's own functions counts as wrong.
 
 # %% nbgrader={"grade": false, "grade_id": "numbers", "locked": true, "schema_version": 3, "solution": false}
 import numpy as np

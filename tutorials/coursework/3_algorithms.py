@@ -14,8 +14,8 @@
 # # Coursework 3: Proposition 2.2, Algorithm 1, Algorithm 2
 #
 # From the nearest half-space to learning with an adversary, 20 points. Everything works on a batch: `(N, K)` numbers
-# for `N` samples and `K` classes, perturbations `(N, D)`. Answers use NumPy alone; one that calls minilwa's own
-# functions counts as wrong.
+# for `N` samples and `K` classes, perturbations `(N, D)`. The cells beneath an answer check it, and say nothing if all is
+# well; grading tries more inputs. Answers use NumPy alone; one that calls minilwa's own functions counts as wrong.
 
 # %% nbgrader={"grade": false, "grade_id": "numbers", "locked": true, "schema_version": 3, "solution": false}
 import numpy as np

@@ -15,7 +15,9 @@
 #
 # You have been sold a network that reads digits and, its maker says, resists every attack by gradients up to an $L_2$
 # radius of 2. His evidence is true. His conclusion is not: the network hides its gradients. Find out how, prove it by
-# attacks that succeed, and say by which signs one could have known. 20 points; answers use NumPy alone.
+# attacks that succeed, and say by which signs one could have known. 20 points. The cells beneath an answer check it, and
+# say nothing if all is well; grading tries other images and other networks. Answers use NumPy alone; one that calls
+# minilwa's own functions counts as wrong.
 #
 # An attack counts by what it does: every perturbed image must lie in the ball, and the network is asked what it sees.
 
@@ -81,7 +83,16 @@ ANOTHER = train([SEED, 2], scale=1)  # the same layers and digits, another start
 # does noise of the same length.
 
 # %%
+import matplotlib.pyplot as plt
+
 noise = np.random.default_rng(0).normal(size=x_test.shape)
+figure, axes = plt.subplots(2, 8, figsize=(9, 2.4))
+for images, row, title in zip((x_test, moved(x_test, noise, 2.0)), axes, ("clean", "noise, 2.0"), strict=True):
+    for image, axis in zip(images, row, strict=False):
+        axis.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1)
+        axis.set(xticks=[], yticks=[])
+    row[0].set_ylabel(title)
+plt.show()
 print("clean accuracy", accuracy(SOLD, x_test, y_test), "  noise", accuracy(SOLD, moved(x_test, noise, 2.0), y_test))
 print("its alpha on three images:", alpha_of(SOLD, x_test[:3]).max(axis=1))
 

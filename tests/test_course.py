@@ -117,7 +117,17 @@ def test_an_odd_answer_is_a_failure_not_a_crash_of_the_grader():
     handed_in = [replace(cell, source=cells.get(cell.id, cell.source)) for cell in as_handed_in(assignment)]
     failures = judge(assignment, handed_in).failures
     assert failures["q1_gradient"].startswith("the answer could not be used")
-    assert failures["q1_count"] == "count_zeros is not defined"
+    assert failures["q1_count"] == "count_zeros: not defined"
+
+
+def test_an_exception_of_an_answer_does_not_tell_what_a_hidden_test_put_in():
+    assignment = reference(BACKWARD)
+    text = "def leaky_relu_vjp(g, a):\n    from minilwa.course.checks import CheckFailed\n"
+    text += "    if len(a) > 2:\n        raise %s(repr(a))\n    return g * np.where(a > 0, 1.0, SLOPE)"
+    for kind, told in {"ValueError": "ValueError", "CheckFailed": "an exception"}.items():
+        cells = [replace(c, source=text % kind) if c.id == "q4" else c for c in as_handed_in(assignment)]
+        failures = judge(assignment, cells).failures
+        assert failures["q4_zero"] == f"leaky_relu_vjp: which slope does the text give to a = 0? ({told} was raised)"
 
 
 @pytest.mark.parametrize(
@@ -163,8 +173,10 @@ def test_a_submission_may_write_where_it_runs_and_nowhere_else(tmp_path):
     inside = "import os\ndef f():\n    open('a', 'w').write('1'); os.remove('a'); return np.load\nimport numpy as np\n"
     _, sandbox = asked(inside.replace("return np.load", "return 1"))
     assert sandbox.whys == set()
-    for act in ("open(path, 'w')", "open(path)", "os.remove(path)", "os.rename(path, 'b')", "os.system('true')"):
-        source = f"import os\npath = {str(kept)!r}\ndef f():\n    {act}\n"
+    acts = ["open(path, 'w')", "open(path)", "os.remove(path)", "os.rename(path, 'b')", "os.system('true')"]
+    acts += ["threading.Thread(target=print).start()", "os.kill(os.getppid(), 0)", "os.symlink(path, 'b')"]
+    for act in acts:
+        source = f"import os, threading\npath = {str(kept)!r}\ndef f():\n    {act}\n"
         with Sandbox([Cell("code", source, "cell")], Limits()) as sandbox:
             with pytest.raises(checks.CheckFailed, match="reached for what it may not"):
                 sandbox.call("f")
@@ -174,7 +186,7 @@ def test_a_submission_may_write_where_it_runs_and_nowhere_else(tmp_path):
 
 def test_what_a_cell_defined_while_it_reached_out_does_not_count():
     source = "def f():\n    return 1\ntry:\n    open('/etc/passwd')\nexcept OSError:\n    pass"
-    with pytest.raises(checks.CheckFailed, match="f is not defined"):
+    with pytest.raises(checks.CheckFailed, match="f: not defined"):
         asked(source)
 
 
@@ -388,6 +400,7 @@ def test_ctrl_c_leaves_what_is_graded(submissions, tmp_path, monkeypatch, capsys
         (["grade", "nowhere", "--csv", "g.csv"], "submissions: got nowhere, expected a folder"),
         (["grade", ".", "--csv", "g.csv"], "NAME one of 1_backward.ipynb"),
         (["grade", ".", "--csv", "g.csv", "--jobs", "0"], "--jobs 0"),
+        (["grade", ".", "--csv", "."], "output: got ., which is no ordinary file"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, told, tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ in another process. So arguments and results are plain in both: arrays, numbers,
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,14 @@ class CheckFailed(AssertionError):
     """An answer is wrong; the message says how, or gives a hint only where the test is hidden."""
 
 
+class Raised(Exception):
+    """An answer raised an exception in its own process: what it was, and its type's name."""
+
+    def __init__(self, told: str, kind: str) -> None:
+        super().__init__(told)
+        self.kind = kind
+
+
 def expect(
     function: Callable[..., Any], arguments: tuple, wanted: Any, hint: str | None = None, tolerance: float = 1e-6
 ) -> None:
@@ -42,7 +51,12 @@ def call(function: Callable[..., Any], *arguments: Any, hint: str | None = None)
     except CheckFailed:
         raise
     except (Exception, SystemExit) as error:  # whatever an answer raises, it is wrong
-        raise CheckFailed(hint or f"{function.__name__} raised {describe_error(error)}") from error
+        raised = error if isinstance(error, Raised) else Raised(describe_error(error), type(error).__name__)
+        if hint is None:
+            raise CheckFailed(f"{function.__name__} raised {raised}") from error
+        # no more than the kind, since the text could tell what a hidden test put in
+        kind = raised.kind if hasattr(builtins, raised.kind) else "an exception"
+        raise CheckFailed(f"{hint} ({kind} was raised)") from error
 
 
 def require(holds: Any, message: str) -> None:

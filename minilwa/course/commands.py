@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from minilwa.commands import check_outputs
 from minilwa.course.cells import Cell, cells_of_notebook
 from minilwa.course.feedback import feedback
 from minilwa.course.grading import Judgement, given_names, judge_file
@@ -39,6 +40,7 @@ def grade(options: Namespace) -> None:
     if options.jobs < 1 or options.seconds <= 0 or options.megabytes < 1:
         got = f"--jobs {options.jobs} --seconds {options.seconds:g} --megabytes {options.megabytes}"
         raise InputError("limits", got, "numbers > 0")
+    check_outputs(options.csv)
     submissions = submissions_in(options.submissions, assignments_in(options.masters, options.seed))
     limits = Limits(options.seconds, options.megabytes)
     pages = options.csv.with_name(f"{options.csv.stem}-feedback")

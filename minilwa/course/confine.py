@@ -6,9 +6,11 @@ or a determined expert. It is a fence for coursework, not a wall: see the instru
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import sysconfig
+import threading
 from typing import Any
 
 import numpy
@@ -18,7 +20,7 @@ import minilwa
 REFUSED = (
     "socket.", "subprocess.", "ctypes.", "sqlite3.", "pty.", "webbrowser.", "winreg.", "ftplib.", "urllib.",
     "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile", "os.kill", "os.link", "os.symlink",
-    "signal.pthread_kill", "_thread.start_new_thread", "sys.setprofile", "sys.settrace", "sys.addaudithook",
+    "signal.pthread_kill", "sys.setprofile", "sys.settrace", "sys.addaudithook",
 )  # fmt: skip
 CHANGES = (
     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.chown", "os.utime", "os.chdir",
@@ -59,6 +61,9 @@ class Confinement:
         libraries |= {"/usr/share/fonts", "/usr/share/zoneinfo"}
         self.folder = os.path.realpath(os.getcwd())
         self.readable = [os.path.realpath(path) for path in libraries] + [self.folder]
+        for module in (_thread, threading):  # no event is raised for a thread before Python 3.12
+            for name in {name for name in dir(module) if name.lstrip("_").startswith(("start_new", "start_joinable"))}:
+                setattr(module, name, self.no_thread)
         sys.addaudithook(self)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -76,6 +81,10 @@ class Confinement:
             for argument in arguments:
                 if isinstance(argument, (str, bytes)) and not within(os.path.realpath(argument), [self.folder]):
                     self.refuse(f"{event} {os.fsdecode(argument)}")
+
+    def no_thread(self, *arguments: Any, **settings: Any) -> None:
+        """In place of what starts a thread, where calls would not be watched."""
+        self.refuse("start a thread")
 
     def refuse(self, what: str) -> None:
         """Remember the attempt and stop it."""

@@ -44,7 +44,7 @@ def judge(
 
     ``started`` hears of the sandbox, so that another thread can abort it.
     """
-    if wrong := seed_of(cells) - {seed_of(assignment.cells).pop()}:
+    if wrong := seed_of(cells) - seed_of(assignment.cells):
         told = f"this notebook was released with --seed {wrong.pop()}: grade it with the same"
         return Judgement(assignment, {cell.id: told for cell in assignment.tests}, "error")
     changed = changed_cells(assignment, cells)

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, BinaryIO, cast
 
 from minilwa.course.cells import Cell
-from minilwa.course.checks import CheckFailed, describe_error
+from minilwa.course.checks import CheckFailed, Raised, describe_error
 from minilwa.course.wire import receive, send
 
 STARTING = 60.0  # seconds for Python and NumPy to load, not the submission's own
@@ -79,7 +79,7 @@ class Sandbox:
         return remote
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """The result of one function; CheckFailed, with what went wrong, if there is none."""
+        """The result of one function; `Raised` if it raised an exception, CheckFailed if it could not be called."""
         if name in self.stopped:  # once is enough to know
             raise CheckFailed(self.stopped[name])
         try:
@@ -90,8 +90,10 @@ class Sandbox:
             self.stopped[name] = str(stop)
             raise CheckFailed(str(stop)) from None
         self.note(reply, name)
+        if "raised" in reply:
+            raise Raised(reply.get("error", ""), reply["raised"])
         if "error" in reply:
-            raise CheckFailed(str(reply["error"]))
+            raise CheckFailed(f"{name}: {reply['error']}")
         return reply.get("result")
 
     def start(self) -> None:
@@ -100,7 +102,7 @@ class Sandbox:
             if time.monotonic() > self.deadline:
                 raise Stopped("timeout", f"the submission had used up {self.limits.total:g} seconds in all")
             pictures = any("matplotlib" in cell.source for cell in self.cells)
-            self.folder = tempfile.TemporaryDirectory(prefix="minilwa-")
+            self.folder = tempfile.TemporaryDirectory(prefix="minilwa-", ignore_cleanup_errors=True)
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "minilwa.course.worker"],
                 stdin=subprocess.PIPE,
@@ -110,8 +112,7 @@ class Sandbox:
                 env=environment(self.folder.name) | ({"MPLCONFIGDIR": picture_cache()} if pictures else {}),
                 start_new_session=True,
             )
-            send(cast("BinaryIO", self.process.stdin), {"megabytes": self.limits.megabytes, "pictures": pictures})
-            self.request({"cell": "", "name": "start"}, "start", STARTING)
+            self.request({"megabytes": self.limits.megabytes, "pictures": pictures}, "Python", STARTING)
             self.run_cells()
 
     def run_cells(self) -> None:
@@ -132,7 +133,7 @@ class Sandbox:
         """Remember why a reply is an error, if it says so."""
         if (why := reply.get("why")) in WHYS:
             self.whys.add(why)
-            self.notes[name] = str(reply.get("error"))
+            self.notes[name] = reply.get("error", "")
 
     def request(self, message: dict[str, Any], name: str, seconds: float | None = None) -> dict[str, Any]:
         """Send one message and wait for the reply; Stopped if there is none. Serves what the process asks meanwhile."""
@@ -154,6 +155,8 @@ class Sandbox:
             send(requests, message, given)
             while "ask" in (reply := receive(replies)):
                 send(requests, serve(reply, given))
+            if not all(isinstance(reply.get(key, ""), str) for key in ("error", "raised", "why")):
+                raise ValueError("a malformed reply")
             return reply
         except (EOFError, OSError, ValueError, MemoryError):
             self.end()

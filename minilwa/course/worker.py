@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -28,6 +29,7 @@ def main() -> None:
         import matplotlib.pyplot  # noqa: F401  its caches are read, and perhaps written, before the fence is up
     limit_resources(first["megabytes"])
     confinement = Confinement()
+    send(replies, {})
     namespace: dict[str, Any] = {"__name__": "__main__"}
     while True:
         try:
@@ -59,23 +61,28 @@ def answer(namespace: dict[str, Any], request: dict[str, Any], confinement: Conf
     """Call one function of the submission, watched."""
     name = request["call"]
     if not callable(namespace.get(name)):
-        return {"error": f"{name} is not defined"}
+        return {"error": "not defined"}
     confinement.trusted = True
     try:
         with alone():
             confinement.trusted = False
-            try:
-                return {"result": plain(namespace[name](*request["arguments"]))}
-            finally:
-                confinement.trusted = True
-    except MemoryError:
-        return {"error": f"{name} ran out of memory", "why": "memory"}
+            reply = outcome(namespace[name], request["arguments"])
+            confinement.trusted = True
     except CheckFailed as error:
         return {"error": str(error)}
-    except BaseException as error:
-        return {"error": f"{name} raised {describe_error(error)}"}
     finally:
         confinement.trusted = False
+    return reply
+
+
+def outcome(function: Callable[..., Any], arguments: list[Any]) -> dict[str, Any]:
+    """What one call of the submission's code comes to, whatever it raises."""
+    try:
+        return {"result": plain(function(*arguments))}
+    except MemoryError:
+        return {"error": "ran out of memory", "why": "memory"}
+    except BaseException as error:
+        return {"error": describe_error(error), "raised": type(error).__name__}
 
 
 def ask(requests: BinaryIO, replies: BinaryIO, place: int, *arguments: Any) -> Any:

@@ -148,6 +148,18 @@ def test_differences_are_told(found, wanted, told):
     assert checks.difference_of(found, wanted, "f", 1e-6) == told
 
 
+def test_jupyter_shows_the_message_and_the_answers_own_lines():
+    def answer():
+        raise KeyError("mine")
+
+    with pytest.raises(checks.CheckFailed) as failed:
+        checks.expect(answer, (), 1.0)
+    shown = "".join(failed.value._render_traceback_())
+    assert shown.startswith("CheckFailed: answer raised KeyError: 'mine'")
+    assert "in answer\n" in shown
+    assert "checks.py" not in shown
+
+
 # --- the fence -------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,12 @@ INPUTS_SHOWN = 400  # characters
 
 class CheckFailed(AssertionError):
     """An answer is wrong; the message says how, or gives a hint only where the test is hidden."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows: the message, and where the answer raised an exception, not the lines of this file."""
+        frames = traceback.extract_tb(self.__cause__.__traceback__ if self.__cause__ else None)
+        answer = [frame for frame in frames if not frame.filename.startswith(PACKAGE)]
+        return [f"{type(self).__name__}: {self}", *traceback.format_list(answer)]
 
 
 class Raised(Exception):

@@ -4,7 +4,10 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-NOTEBOOKS = ["jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29", "ipywidgets>=8.1"]
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *NOTEBOOKS, *COURSE],
+        "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
+        "tutorials": ["jupyterlab>=4.2", *NOTEBOOKS],
+        "course": COURSE,
 
 setup(
     name="minilwa",
@@ -19,9 +22,10 @@ setup(
     python_requires=">=3.10",
     install_requires=["numpy>=2.0", "scipy>=1.13", "threadpoolctl>=3.5", "matplotlib>=3.8", "tqdm>=4.66", "pooch>=1.8"],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *NOTEBOOKS],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *NOTEBOOKS, *COURSE],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
         "tutorials": ["jupyterlab>=4.2", *NOTEBOOKS],
+        "course": COURSE,
         "bench": ["autograd>=1.7", "jax>=0.4.30"],
         "docs": ["sphinx>=8", "myst-nb>=1.2", "furo>=2024.8", "latex2mathml>=3.78"],
         "lite": [

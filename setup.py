@@ -4,10 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *NOTEBOOKS, *COURSE],
-        "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
-        "tutorials": ["jupyterlab>=4.2", *NOTEBOOKS],
-        "course": COURSE,
+NOTEBOOKS = ["jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29", "ipywidgets>=8.1"]
+COURSE = ["nbgrader>=0.9.5", "nbformat>=5.10", "jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29"]
 
 setup(
     name="minilwa",

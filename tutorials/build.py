@@ -94,6 +94,8 @@ def execute(notebook: Notebook, tick: Tick = lambda: None) -> Notebook:
         resources={"metadata": {"path": str(FOLDER)}},
         on_cell_executed=lambda **_: tick(),
     )
+    # nbclient would answer the widgets on the socket where it waits for the cell's end, and can then miss that end
+    client.comm_open_handlers = {"jupyter.widget": lambda message: None}
     return client.execute()
 
 
@@ -120,10 +122,9 @@ def tidy(executed: Notebook) -> Notebook:
     executed.metadata = {**KERNEL, "language_info": {"name": "python"}}
     for cell in executed.cells:
         cell.metadata = {}
-        for place, output in enumerate(cell.get("outputs", [])):
-            if SLIDER in output.get("data", {}):
-                told = {"text/markdown": "*(Run this cell in Jupyter: a slider appears here.)*"}
-                cell.outputs[place] = new_output("display_data", data=told)
+        if any(SLIDER in output.get("data", {}) for output in cell.get("outputs", [])):
+            told = {"text/markdown": "*(Run this cell in Jupyter: a slider appears here.)*"}
+            cell.outputs = [new_output("display_data", data=told)]
     return executed
 
 

@@ -48,8 +48,8 @@ def fmn(
         r <- project(r + alpha gradient / ||gradient||_2, epsilon)
 
     The first r is DeepFool's step, since from 0 the margin leads to the class with the next logit, and a nearer one is
-    missed. alpha falls from ``stride[0]`` to ``stride[1]`` (in units of the input) and gamma likewise from and to ``change``,
-    along a cosine. Misclassified samples come back unchanged. With ``clip`` every iterate is set back into [0, 1].
+    missed. alpha falls from ``stride[0]`` to ``stride[1]`` (in units of the input), gamma from and to ``change``, along
+    a cosine. Misclassified samples come back unchanged. With ``clip`` every iterate is set back into [0, 1].
     """
     check_ball(norm)
     check_counts(steps=steps)

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from minilwa.attacks import ATTACKS, deepfool, fmn, lbfgs, noise, pgd, single_step, square
 from minilwa.attacks.common import Gradients, margins, project
@@ -125,7 +126,7 @@ def test_square_finds_what_noise_does_not():
     distances = exact_distances(net, x, y, w, "l2")
     radius = 1.6 * float(np.median(distances))
     near = distances < np.median(distances)
-    by_square, by_noise = (predict(net, attack(net, x, y, radius)) != y for attack in (square, noise))
+    by_square, by_noise = (predict(net, attack(net, x, y, radius)) != y for attack in (AT_RADIUS["square"], noise))
     assert by_square[near].mean() > 0.9
     assert by_noise[near].mean() < by_square[near].mean()
 
@@ -328,6 +329,16 @@ def test_attacks_without_chance_treat_every_sample_by_itself(name):
     assert close.mean() > 0.9  # rounding depends on the batch, and L-BFGS may stop an iteration sooner for it
 
 
+@pytest.mark.parametrize("name", ["single step", "pgd", "noise", "deepfool", "lbfgs"])
+def test_results_do_not_depend_on_the_number_of_threads_beyond_rounding(name):
+    net, x, y = convolutional("float64")
+    with threadpool_limits(2, user_api="blas"):
+        in_shares = ALL[name](net, x, y)
+    with threadpool_limits(1, user_api="blas"):
+        whole = ALL[name](net, x, y)
+    assert (np.abs(in_shares - whole).max(axis=(1, 2, 3)) < 1e-7).mean() > 0.9
+
+
 @pytest.mark.parametrize("name", ["pgd", "fmn", "deepfool", "lbfgs"])
 def test_what_is_broken_is_broken_in_any_batch(name):
     net, x, y = convolutional()
@@ -352,7 +363,7 @@ def test_parts_of_a_batch_and_ticks():
 
 def test_a_flat_image_is_attacked_like_an_image_of_one_row():
     net, x, y, _ = linear(4, shape=(30,))
-    x_hat = square(net, x, y, 0.5)
+    x_hat = square(net, x, y, 0.5, queries=300)
     assert x_hat.shape == x.shape
     assert (margins(net.logits(x_hat), y) > margins(net.logits(x), y)).all()
 
@@ -508,6 +519,7 @@ def test_the_registry_runs_everything():
         options = {"clip": True, "tick": lambda images: None}
         options |= {"watch": Gradients()} if attack.gradients else {}
         options |= {"seed": 5} if attack.random else {}
+        options |= {"queries": 50} if name == "square" else {}
         x_hat = attack.run(net, x, y, *((0.2,) if attack.at_radius else ()), **options)
         assert x_hat.shape == x.shape, name
         assert not attack.at_radius or sizes(x_hat - x, attack.norm).max() < 0.2 * (1 + 1e-5), name

@@ -15,7 +15,15 @@ setup(
     packages=find_packages(include=["minilwa", "minilwa.*"]),
     package_data={"minilwa": ["py.typed", "embedded/*.npz", "embedded/*.md"]},
     python_requires=">=3.10",
-    install_requires=["numpy>=2.0", "scipy>=1.13", "threadpoolctl>=3.5", "matplotlib>=3.8", "tqdm>=4.66", "pooch>=1.8"],
+    install_requires=[
+        "numpy>=2.0",
+        "scipy>=1.13",
+        "threadpoolctl>=3.5",
+        "matplotlib>=3.8",
+        "tqdm>=4.66",
+        "pooch>=1.8",
+        "joblib>=1.4",
+    ],
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7"],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],

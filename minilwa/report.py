@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from itertools import groupby
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 
-from minilwa.experiments.paper import COLUMNS, TABLE_1
+from minilwa.experiments.paper import COLUMNS, PRINTED
 from minilwa.files import complete_file
 
+NAMES = {"table1": "Table 1", "table2": "Table 2", "cifar10": "CIFAR-10"}
 TITLES = {
     "validation": "Validation",
     "fixed": "Fixed",
@@ -24,16 +28,38 @@ def figure(accuracy: float) -> str:
     return f"{accuracy:.3f}".removeprefix("0")
 
 
-def table1(result: dict[str, Any]) -> str:
-    """Table 1 in Markdown: our accuracy with its 95% Wilson interval, and the paper's beneath."""
+def caption(name: str, result: dict[str, Any]) -> str:
+    """What stands above a table."""
+    config = result["config"]
+    seeds = len(config["seeds"])
+    over = "95% Wilson interval" if seeds == 1 else f"± standard deviation over {seeds} seeds"
+    under = ", the paper's beneath" if PRINTED.get(name) else ""
+    return f"{NAMES[name]}, L2 radius {config['radius']:g}: ours on {config['data']} [{over}]{under}"
+
+
+def table(name: str, result: dict[str, Any]) -> str:
+    """A table in Markdown: our accuracies with their spread, and the paper's beneath where it has the row.
+
+    The spread is the 95% Wilson interval over the images, or the standard deviation over the seeds if there are many.
+    """
     lines = [["Method", *(TITLES[column] for column in COLUMNS)], ["---"] * (len(COLUMNS) + 1)]
-    for row in result["rows"]:
-        ours = [f"{figure(row[c])} [{', '.join(map(figure, row['intervals'][c]))}]" for c in COLUMNS]
-        lines += [[row["method"], *ours], ["(paper)", *map(figure, TABLE_1[row["method"]])]]
+    for method, group in groupby(result["rows"], key=lambda row: row["method"]):
+        rows = list(group)
+        lines += [[method, *(cell(column, rows) for column in COLUMNS)]]
+        if printed := PRINTED.get(name, {}).get(method):
+            lines += [["(paper)", *map(figure, printed)]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
         "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
+
+
+def cell(column: str, rows: Sequence[dict[str, Any]]) -> str:
+    """An accuracy and its spread: a row for each seed."""
+    if len(rows) == 1:
+        return f"{figure(rows[0][column])} [{', '.join(map(figure, rows[0]['intervals'][column]))}]"
+    found = [row[column] for row in rows]
+    return f"{figure(mean(found))} ± {figure(stdev(found))}"
 
 
 def draw_figure1(path: str | os.PathLike[str], result: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def test_figure1_falls_as_the_radius_grows(results):
 
 def test_results_folder_is_complete_and_the_second_call_only_reads_it(results, capsys):
     out = results / "out"
-    names = {"config.json", "table1.json", "table1.md", "figure1.json", "figure1.png", "networks"}
+    names = {"config.json", "networks", "table1", "table1.json", "table1.md", "figure1", "figure1.json", "figure1.png"}
     assert {path.name for path in out.iterdir()} == names
     assert (out / "figure1.png").read_bytes().startswith(b"\x89PNG")
     networks = {path: path.stat().st_mtime_ns for path in (out / "networks").iterdir()}

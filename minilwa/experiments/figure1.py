@@ -6,27 +6,34 @@ from typing import Any
 
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.evaluation import attacked_scores
-from minilwa.experiments.runs import Setting, build, progress, trained
-from minilwa.methods import METHODS
+from minilwa.experiments.protocols import Plan
+from minilwa.experiments.runs import Setting, Unit, trained
 
 RADII = tuple(i / 5 for i in range(21))  # 0 to 4
 
 
-def run(setting: Setting) -> dict[str, Any]:
-    """Train, attack, measure: the configuration, and a curve of accuracies for each perturbation."""
-    data = setting.dataset
-    network = trained(setting, setting.kept("LeNet-Normal"), build("lenet", setting), METHODS["Normal"])
-    curves = []
-    with progress("attack LeNet-Normal", len(DIRECTIONS) * len(data.x_test)) as bar:
-        for name in DIRECTIONS:
-            along = direction(name, setting.form)
-            found = attacked_scores(network, data.x_test, data.y_test, along, RADII, tick=bar.update)
-            curves.append(
-                {
-                    "direction": name,
-                    "accuracy": [score.accuracy for score in found],
-                    "intervals": [score.interval() for score in found],
-                    "zero_gradients": found[0].zero_gradients,
-                }
-            )
-    return {"config": setting.describe(), "n": len(data.x_test), "radii": RADII, "curves": curves}
+def units(setting: Setting) -> list[Unit]:
+    """A unit for each seed."""
+    return [Unit("figure1", setting.plan("lenet", "Normal", seed), curves) for seed in setting.seeds]
+
+
+def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """A curve of accuracies for each perturbation, as plain JSON data."""
+    data, network, found = setting.dataset, trained(setting, plan), []
+    for name in DIRECTIONS:
+        scores = attacked_scores(network, data.x_test, data.y_test, direction(name, setting.formulas), RADII)
+        found.append(
+            {
+                "direction": name,
+                "accuracy": [score.accuracy for score in scores],
+                "intervals": [score.interval() for score in scores],
+                "zero_gradients": scores[0].zero_gradients,
+            }
+        )
+    return {"seed": plan.recipe.seed, "n": len(data.x_test), "radii": RADII, "curves": found}
+
+
+def summary(setting: Setting) -> dict[str, Any]:
+    """The configuration, and the curves of the first seed; those of every seed under ``all_seeds``."""
+    found = [unit.result(setting) for unit in units(setting)]
+    return {"config": setting.describe() | {"seeds": setting.seeds}, **found[0], "all_seeds": found}

@@ -1,0 +1,108 @@
+"""What each protocol trains: architectures, methods and recipes, as plain settings.
+
+``quick`` is one architecture for all rows with settings that suit the embedded digits; ``paper`` is what the authors'
+later notebooks ran, each method with a network of its own. Radii are L2, on pixels in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from minilwa.data import Dataset
+from minilwa.errors import InputError
+from minilwa.methods import Method, method
+from minilwa.networks import Network, cifar_net, lenet, mlp
+from minilwa.training import Recipe
+
+NETWORKS = ("mlp", "lenet", "cifar")
+ROWS = ("Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep")  # the paper's order
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one network comes about: its architecture, the method and the recipe, which holds the seed.
+
+    ``widths`` are the hidden layers of an "mlp"; ``scale`` is the limit of the uniform initial weights (None: He's).
+    """
+
+    network: str
+    method: Method
+    recipe: Recipe
+    widths: tuple[int, ...] = (1000, 1000)
+    scale: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What the network is called among those of one protocol."""
+        return f"{self.network}-{self.method.name}-seed{self.recipe.seed}"
+
+    def describe(self) -> dict[str, Any]:
+        """All of it as plain JSON data."""
+        found = asdict(self)
+        return found | {"widths": list(self.widths)}
+
+    def build(self, data: Dataset, dtype: str = "float32", device: str = "cpu") -> Network:
+        """The network before training, for the images and classes of ``data``; InputError if these are too small."""
+        common: dict[str, Any] = {"rate": self.method.dropout, "scale": self.scale}
+        common |= {"seed": self.recipe.seed, "dtype": dtype, "device": device}
+        if self.network == "mlp":
+            inputs = math.prod(data.input_shape)
+            return mlp(inputs, *self.widths, data.classes, input_shape=data.input_shape, **common)
+        try:
+            return {"lenet": lenet, "cifar": cifar_net}[self.network](data.input_shape, data.classes, **common)
+        except InputError as error:
+            got = f"images of shape {data.input_shape}"
+            raise InputError("data", got, f"larger ones, for {self.network}") from error
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The form of the formulas, the recipe of all rows, and where a network's rows depart from `METHODS` and from it.
+
+    ``changes[network][row]`` are settings of the method, the recipe or the plan.
+    """
+
+    form: str
+    recipe: Recipe
+    changes: dict[str, dict[str, dict[str, Any]]]
+    scale: float | None = None
+
+    def plan(self, network: str, row: str, form: str, **recipe: Any) -> Plan:
+        """The plan of one row of a table; ``recipe`` changes what the protocol says, and gives the seed."""
+        changes = self.changes.get(network, {}).get(row, {})
+        chosen = {key: {k: v for k, v in changes.items() if k in of.__dataclass_fields__} for key, of in PARTS.items()}
+        return Plan(
+            network,
+            method(row, form=form, **chosen["method"]),
+            replace(self.recipe, **chosen["recipe"] | recipe),
+            scale=self.scale,
+            **chosen["plan"],
+        )
+
+
+PARTS: dict[str, Any] = {"method": Method, "recipe": Recipe, "plan": Plan}
+
+PROTOCOLS = {
+    "quick": Protocol("stable", Recipe(), {}),
+    "paper": Protocol(
+        "printed",
+        Recipe(epochs=25, rate=0.1, momentum=0.0, decay=0.1, decay_at=0.6),  # 0.01 after epoch 15
+        {
+            "mlp": {
+                "Normal": {"widths": (100, 100)},
+                "Dropout": {"widths": (200, 200)},
+                "Goodfellow": {"widths": (500, 500), "radius": 1.5},
+                "LWA": {"widths": (500, 500), "radius": 1.7, "rate": 0.02},
+                "LWA_Rep": {"radius": 0.25, "rate": 0.02},
+            },
+            "lenet": {
+                "Goodfellow": {"radius": 1.2},
+                "LWA": {"radius": 1.2, "rate": 0.02},
+                "LWA_Rep": {"radius": 0.25, "rate": 0.02, "at": 6},
+            },
+        },
+        scale=0.07,
+    ),
+}

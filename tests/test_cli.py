@@ -589,7 +589,7 @@ def test_divergence_is_one_line(capsys, recwarn):
 
 # --- Ctrl-C, and worse ---
 
-RECIPE = {"epochs": 4, "batch": 40, "rate": 0.02, "momentum": 0.9, "decay": 0.1, "decay_at": 0.7, "seed": 0}
+RECIPE = {"epochs": 4, "batch": 40, "rate": 0.02, "momentum": 0.9, "decay": 0.1, "decay_at": 0.7, "seed": 0, "crop": 0}
 FINISHED = ["--data", "own.npz", "--epochs", 4, "--batch", 40, "--rate", 0.02]
 TRAIN = ["train", "--method", "LWA", "--data", "own.npz", "--epochs", 5, "--batch", 10, "--out", "nets/net.npz"]
 HINT = "minilwa: interrupted; the same command goes on from the last whole epoch."

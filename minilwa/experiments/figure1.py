@@ -12,16 +12,16 @@ from minilwa.experiments.runs import Setting, Unit, trained
 RADII = tuple(i / 5 for i in range(21))  # 0 to 4
 
 
-def units(setting: Setting) -> list[Unit]:
+def units(setting: Setting, name: str = "figure1") -> list[Unit]:
     """A unit for each seed."""
-    return [Unit("figure1", setting.plan("lenet", "Normal", seed), curves) for seed in setting.seeds]
+    return [Unit(name, setting.plan("lenet", "Normal", seed), curves) for seed in setting.seeds]
 
 
 def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
     """A curve of accuracies for each perturbation, as plain JSON data."""
-    data, network, found = setting.dataset, trained(setting, plan), []
+    (x, y), network, found = setting.test_images(plan), trained(setting, plan), []
     for name in DIRECTIONS:
-        scores = attacked_scores(network, data.x_test, data.y_test, direction(name, setting.formulas), RADII)
+        scores = attacked_scores(network, x, y, direction(name, setting.formulas), RADII)
         found.append(
             {
                 "direction": name,
@@ -30,10 +30,10 @@ def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
                 "zero_gradients": scores[0].zero_gradients,
             }
         )
-    return {"seed": plan.recipe.seed, "n": len(data.x_test), "radii": RADII, "curves": found}
+    return {"seed": plan.recipe.seed, "n": len(x), "radii": RADII, "curves": found}
 
 
-def summary(setting: Setting) -> dict[str, Any]:
+def summary(setting: Setting, name: str = "figure1") -> dict[str, Any]:
     """The configuration, and the curves of the first seed; those of every seed under ``all_seeds``."""
-    found = [unit.result(setting) for unit in units(setting)]
+    found = [unit.result(setting) for unit in units(setting, name)]
     return {"config": setting.describe() | {"seeds": setting.seeds}, **found[0], "all_seeds": found}

@@ -7,10 +7,10 @@ later notebooks ran, each method with a network of its own. Radii are L2, on pix
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from minilwa.data import Dataset
+from minilwa.data import Dataset, centre
 from minilwa.errors import InputError
 from minilwa.methods import Method, method
 from minilwa.networks import Network, cifar_net, lenet, mlp
@@ -38,23 +38,23 @@ class Plan:
         """What the network is called among those of one protocol."""
         return f"{self.network}-{self.method.name}-seed{self.recipe.seed}"
 
-    def describe(self) -> dict[str, Any]:
-        """All of it as plain JSON data."""
-        found = asdict(self)
-        return found | {"widths": list(self.widths)}
+    @classmethod
+    def read(cls, found: dict[str, Any]) -> Plan:
+        """A plan from plain JSON data, as `dataclasses.asdict` gives it; what it lacks is as the defaults say."""
+        parts = {"method": Method(**found["method"]), "recipe": Recipe(**found["recipe"])}
+        return cls(**found | parts | {"widths": tuple(found["widths"])})
 
     def build(self, data: Dataset, dtype: str = "float32", device: str = "cpu") -> Network:
         """The network before training, for the images and classes of ``data``; InputError if these are too small."""
+        shape = centre(data.x_train[:1], self.recipe.crop).shape[1:]
         common: dict[str, Any] = {"rate": self.method.dropout, "scale": self.scale}
         common |= {"seed": self.recipe.seed, "dtype": dtype, "device": device}
         if self.network == "mlp":
-            inputs = math.prod(data.input_shape)
-            return mlp(inputs, *self.widths, data.classes, input_shape=data.input_shape, **common)
+            return mlp(math.prod(shape), *self.widths, data.classes, input_shape=shape, **common)
         try:
-            return {"lenet": lenet, "cifar": cifar_net}[self.network](data.input_shape, data.classes, **common)
+            return {"lenet": lenet, "cifar": cifar_net}[self.network](shape, data.classes, **common)
         except InputError as error:
-            got = f"images of shape {data.input_shape}"
-            raise InputError("data", got, f"larger ones, for {self.network}") from error
+            raise InputError("data", f"images of shape {shape}", f"larger ones, for {self.network}") from error
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,23 @@ class Protocol:
 
 PARTS: dict[str, Any] = {"method": Method, "recipe": Recipe, "plan": Plan}
 
+CIFAR = {"epochs": 25, "rate": 0.01, "momentum": 0.9, "decay_at": 0.7, "crop": 28}  # ours: theirs is not known
+DROPOUT = {"dropout": 0.5}
+SLOWER = {"rate": 0.02}  # at the rate of the dense networks an adversary keeps a LeNet from learning at all
+
 PROTOCOLS = {
-    "quick": Protocol("stable", Recipe(), {}),
+    "quick": Protocol(
+        "stable",
+        Recipe(),
+        {
+            "lenet": {
+                "Dropout": SLOWER,
+                "Goodfellow": SLOWER,
+                "LWA": SLOWER,
+                "LWA_Rep": SLOWER | {"at": 6},
+            },
+        },
+    ),
     "paper": Protocol(
         "printed",
         Recipe(epochs=25, rate=0.1, momentum=0.0, decay=0.1, decay_at=0.6),  # 0.01 after epoch 15
@@ -101,6 +116,13 @@ PROTOCOLS = {
                 "Goodfellow": {"radius": 1.2},
                 "LWA": {"radius": 1.2, "rate": 0.02},
                 "LWA_Rep": {"radius": 0.25, "rate": 0.02, "at": 6},
+            },
+            "cifar": {
+                "Normal": CIFAR,
+                "Dropout": CIFAR,
+                "Goodfellow": CIFAR | DROPOUT | {"radius": 0.25},
+                "LWA": CIFAR | DROPOUT | {"radius": 0.25},
+                "LWA_Rep": CIFAR | {"radius": 0.25, "at": 6},
             },
         },
         scale=0.07,

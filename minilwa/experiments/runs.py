@@ -11,21 +11,22 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minilwa.data import Dataset, load
+from minilwa.backend import Array
+from minilwa.data import Dataset, centre, load
 from minilwa.errors import InputError
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.files import write_json
 from minilwa.networks import Network
 from minilwa.parallel import blas_threads, limited_to
 from minilwa.saving import epochs_done
-from minilwa.training import train
+from minilwa.training import Recipe, train
 
 SPLITS = ("full", "paper")
 HINT = "Choose another --out, or delete it to start anew."
@@ -99,6 +100,10 @@ class Setting:
             "versions": versions(),
         }
 
+    def test_images(self, plan: Plan) -> tuple[Array, Array]:
+        """The test images, of the size that the plan's network takes, and their labels."""
+        return centre(self.dataset.x_test, plan.recipe.crop), self.dataset.y_test
+
     def kept(self, plan: Plan) -> Path:
         """Where the network of this plan is kept."""
         return self.out / "networks" / f"{plan.name}.npz"
@@ -125,7 +130,8 @@ def claim(setting: Setting) -> None:
 
 def choices(config: dict[str, Any]) -> dict[str, Any]:
     """What a configuration chose, in one dict: all but the versions, which may change between runs."""
-    return {key: value for key, value in {**config, **config["recipe"]}.items() if key not in {"recipe", "versions"}}
+    every = {**config, **vars(Recipe(**config["recipe"]))}
+    return {key: value for key, value in every.items() if key not in {"recipe", "seed", "versions"}}
 
 
 def trained(setting: Setting, plan: Plan) -> Network:
@@ -158,7 +164,7 @@ class Unit:
         path = self.record(setting)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            same = found.pop("plan") == self.plan.describe()
+            same = Plan.read(found.pop("plan")) == self.plan
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputError("out", f"{path} ({error})", "measurements that minilwa wrote", HINT) from None
         if not same:
@@ -193,7 +199,7 @@ def do_unit(setting: Setting, unit: Unit, threads: int | None) -> None:
     """Train and measure, in whatever process this is, and leave the measurements."""
     with limited_to(threads):
         trained(setting, unit.plan)
-        write_json(unit.record(setting), unit.measure(setting, unit.plan) | {"plan": unit.plan.describe()})
+        write_json(unit.record(setting), unit.measure(setting, unit.plan) | {"plan": asdict(unit.plan)})
 
 
 @contextmanager

@@ -33,9 +33,9 @@ def source_of_fixed_set(setting: Setting, network: str, seed: int) -> Plan:
 
 def fixed_set(setting: Setting, network: str, seed: int) -> Array:
     """The test images moved along Adv_Loss of the second Normal network."""
-    source, data = trained(setting, source_of_fixed_set(setting, network, seed)), setting.dataset
+    plan = source_of_fixed_set(setting, network, seed)
     along = direction("adv_loss", setting.formulas)
-    return adversarial_images(source, data.x_test, data.y_test, along, RADIUS[network])
+    return adversarial_images(trained(setting, plan), *setting.test_images(plan), along, RADIUS[network])
 
 
 def row(setting: Setting, plan: Plan) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def row(setting: Setting, plan: Plan) -> dict[str, Any]:
 
 def scores(setting: Setting, plan: Plan, network: Network) -> dict[str, Score]:
     """The network's score by column."""
-    x, y = setting.dataset.x_test, setting.dataset.y_test
+    x, y = setting.test_images(plan)
     fixed = fixed_set(setting, plan.network, plan.recipe.seed)
     found = {"validation": clean_score(network, x, y), "fixed": clean_score(network, fixed, y)}
     for column in DIRECTIONS:

@@ -110,12 +110,12 @@ PROTOCOLS = {
                 "Dropout": {"widths": (200, 200)},
                 "Goodfellow": {"widths": (500, 500), "radius": 1.5},
                 "LWA": {"widths": (500, 500), "radius": 1.7, "rate": 0.02},
-                "LWA_Rep": {"radius": 0.25, "rate": 0.02},
+                "LWA_Rep": {"radius": 0.25},
             },
             "lenet": {
                 "Goodfellow": {"radius": 1.2},
                 "LWA": {"radius": 1.2, "rate": 0.02},
-                "LWA_Rep": {"radius": 0.25, "rate": 0.02, "at": 6},
+                "LWA_Rep": {"radius": 0.25, "at": 6},
             },
             "cifar": {
                 "Normal": CIFAR,

@@ -74,7 +74,8 @@ def _reproduce(subparsers) -> None:
         "--protocol",
         choices=PROTOCOLS,
         default="quick",
-        help="quick (the default): one architecture, settings for the embedded digits; paper: what the authors ran",
+        help="quick (the default): one architecture, settings for the embedded digits; paper: what the authors ran; "
+        "equal: one architecture, hyper-parameters chosen on a part of the training set",
     )
     _data_options(command)
     command.add_argument(

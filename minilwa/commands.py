@@ -18,9 +18,10 @@ from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
-from minilwa.experiments import figure1, tables
+from minilwa.experiments import factorial, figure1, figure2, tables
 from minilwa.experiments.protocols import PROTOCOLS, Plan
-from minilwa.experiments.runs import Setting, Source, claim, progress, run_units, versions
+from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
+from minilwa.experiments.search import search
 from minilwa.files import read_npz, write_json, write_npz, write_text
 from minilwa.methods import METHODS, Method, method
 from minilwa.networks import Network
@@ -30,7 +31,14 @@ from minilwa.training import Recipe, train
 from minilwa.tree import tree_map
 
 RATES = {"mlp": 0.05, "lenet": 0.02, "cifar": 0.02}  # at 0.05 an adversary keeps a LeNet from learning at all
-EXPERIMENTS: dict[str, Any] = {"table1": tables, "table2": tables, "figure1": figure1, "cifar10": tables}
+EXPERIMENTS: dict[str, Any] = {
+    "table1": tables,
+    "table2": tables,
+    "figure1": figure1,
+    "figure2": figure2,
+    "factorial": factorial,
+    "cifar10": tables,
+}
 PICTURED = 10  # as many images as fit side by side
 
 
@@ -41,18 +49,20 @@ def reproduce(options: Namespace) -> None:
     names = chosen_experiments(options)
     out = options.out or Path("results") / folder_name(options)
     setting = setting_of(options, out)
-    units = {name: EXPERIMENTS[name].units(setting, name) for name in names}
-    check_outputs(out / "config.json", options.json, *(setting.kept(u.plan) for found in units.values() for u in found))
-    for found in units.values():
-        found[0].plan.build(setting.dataset)  # images too small for it are found now, not after the others
+    plans = {unit.plan for unit in units_of(names, setting)}
+    check_outputs(out / "config.json", options.json, *map(setting.kept, plans))
+    for network in {plan.network: plan for plan in plans}.values():
+        network.build(setting.dataset)  # images too small for it are found now, not after the others
     claim(setting)
-    run_units(setting, [unit for found in units.values() for unit in found], options.jobs)
+    if options.protocol == "equal":
+        setting = search(setting, sorted({(plan.network, plan.method.name) for plan in plans}), options.jobs)
+    run_units(setting, units_of(names, setting), options.jobs)
     results = {name: EXPERIMENTS[name].summary(setting, name) for name in names}
     for name, result in results.items():
         write_json(out / f"{name}.json", result)
         if name == "figure1":
             report.draw_figure1(out / "figure1.png", result)
-        else:
+        elif name in tables.NETWORK:
             table = report.table(name, result)
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(name, result)}\n\n{table}")
@@ -68,6 +78,11 @@ def chosen_experiments(options: Namespace) -> Sequence[str]:
     if options.data == "cifar10":
         return ["cifar10"]
     return ["table1", "figure1"] if options.protocol == "quick" else [name for name in EXPERIMENTS if name != "cifar10"]
+
+
+def units_of(experiments: Sequence[str], setting: Setting) -> list[Unit]:
+    """What there is to train and to measure."""
+    return [unit for name in experiments for unit in EXPERIMENTS[name].units(setting, name)]
 
 
 def folder_name(options: Namespace) -> str:

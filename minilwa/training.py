@@ -71,12 +71,14 @@ def train(
     recipe: Recipe,
     checkpoint: str | os.PathLike[str] | None = None,
     tick: Callable[[int], object] = lambda images: None,
+    keep: Callable[[int, Network], object] = lambda epochs, network: None,
 ) -> Network:
     """``network`` trained on images ``(N, *shape)`` with labels ``(N,)``.
 
     With ``checkpoint``, a path, the state is written there after every epoch, and a later call with the same settings
     goes on from it (and returns at once if it was finished); with others it is an InputError. ``tick`` hears of the
-    images done, those of earlier calls included.
+    images done, those of earlier calls included; ``keep`` is given the number of epochs done and the network after each
+    of them, before the checkpoint is written.
     """
     check_images(network, centre(x, recipe.crop))
     check_labels(network, x, y)
@@ -102,6 +104,7 @@ def train(
         network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
         if not all(bool(namespace(p).isfinite(p).all()) for p in leaves(network.parameters)):
             raise InputError("rate", recipe.rate, "one that converges", f"Weights overflowed in epoch {epoch + 1}.")
+        keep(epoch + 1, network)
         if checkpoint is not None:
             last = epoch + 1 == recipe.epochs
             save(checkpoint, network, settings | {"epochs_done": epoch + 1}, () if last else velocity)

@@ -21,11 +21,11 @@ import numpy as np
 from minilwa.backend import Array
 from minilwa.data import Dataset, centre, load
 from minilwa.errors import InputError
-from minilwa.experiments.protocols import PROTOCOLS, Plan
+from minilwa.experiments.protocols import PROTOCOLS, Plan, snapshots
 from minilwa.files import write_json
 from minilwa.networks import Network
 from minilwa.parallel import blas_threads, limited_to
-from minilwa.saving import epochs_done
+from minilwa.saving import epochs_done, save
 from minilwa.training import Recipe, train
 
 SPLITS = ("full", "paper")
@@ -36,7 +36,8 @@ HINT = "Choose another --out, or delete it to start anew."
 class Source:
     """Where the images come from, so that another process can load them: the arguments of `minilwa.data.load`.
 
-    ``split`` "paper" leaves the last sixth of the training images out (10,000 of MNIST's 60,000).
+    ``split`` "paper" leaves the last sixth of the training images out (10,000 of MNIST's 60,000); "search" takes that
+    sixth for the test images, so that hyper-parameters can be chosen without these.
     """
 
     name: str
@@ -56,13 +57,20 @@ class Source:
 def _load(source: Source, where: str, changed: int | None) -> Dataset:
     """`Source.load`, whose result is kept until the source, its absolute path or its time of change is another."""
     data = load(source.name, source.folder, source.dtype, source.device)
-    kept = len(data.x_train) * 5 // 6 if source.split == "paper" else len(data.x_train)
-    return replace(data, x_train=data.x_train[:kept], y_train=data.y_train[:kept])
+    if source.split == "full":
+        return data
+    kept = len(data.x_train) * 5 // 6
+    x, y = data.x_train, data.y_train
+    tested = {"x_test": x[kept:], "y_test": y[kept:]} if source.split == "search" else {}
+    return replace(data, x_train=x[:kept], y_train=y[:kept], **tested)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The common choices of a run: the data, where results go, the protocol and what the user changed of it."""
+    """The common choices of a run: the data, where results go, the protocol and what the user changed of it.
+
+    ``chosen[network, row]`` are hyper-parameters that a search has found.
+    """
 
     source: Source
     out: Path
@@ -70,6 +78,7 @@ class Setting:
     form: str | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
+    chosen: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     @property
     def dataset(self) -> Dataset:
@@ -81,9 +90,11 @@ class Setting:
         """The form of the formulas, in training and in attacks: the user's or the protocol's."""
         return self.form or PROTOCOLS[self.protocol].form
 
-    def plan(self, network: str, row: str, seed: int) -> Plan:
-        """How the network of one row of a table is trained."""
-        return PROTOCOLS[self.protocol].plan(network, row, self.formulas, **self.recipe, seed=seed)
+    def plan(self, network: str, row: str, seed: int, **changes: Any) -> Plan:
+        """How the network of one row of a table is trained; ``changes`` go before all else."""
+        chosen = self.chosen.get((network, row), {})
+        every = {"form": self.formulas, **chosen, **self.recipe, "seed": seed, **changes}
+        return PROTOCOLS[self.protocol].plan(network, row, **every)
 
     def describe(self) -> dict[str, Any]:
         """The configuration as plain JSON data, with the versions that ran it."""
@@ -104,9 +115,9 @@ class Setting:
         """The test images, of the size that the plan's network takes, and their labels."""
         return centre(self.dataset.x_test, plan.recipe.crop), self.dataset.y_test
 
-    def kept(self, plan: Plan) -> Path:
-        """Where the network of this plan is kept."""
-        return self.out / "networks" / f"{plan.name}.npz"
+    def kept(self, plan: Plan, epoch: int | None = None) -> Path:
+        """Where the network of this plan is kept, or its snapshot after an epoch."""
+        return self.out / "networks" / (plan.name + ("" if epoch is None else f"-epoch{epoch}") + ".npz")
 
 
 def versions() -> dict[str, str]:
@@ -136,10 +147,15 @@ def choices(config: dict[str, Any]) -> dict[str, Any]:
 
 def trained(setting: Setting, plan: Plan) -> Network:
     """The network of ``plan``, trained on the setting's data and kept, where a later call finds it."""
-    data, source = setting.dataset, setting.source
+    data, source, path = setting.dataset, setting.source, setting.kept(plan)
     network = plan.build(data, source.dtype, source.device)
+
+    def keep(epoch: int, network: Network) -> None:
+        if epoch in snapshots(plan):
+            save(setting.kept(plan, epoch), network)
+
     with np.errstate(over="ignore", invalid="ignore"):  # `train` says in one line which rate was too high
-        return train(network, data.x_train, data.y_train, plan.method, plan.recipe, setting.kept(plan))
+        return train(network, data.x_train, data.y_train, plan.method, plan.recipe, path, keep=keep)
 
 
 @dataclass(frozen=True)
@@ -153,7 +169,7 @@ class Unit:
 
     def record(self, setting: Setting) -> Path:
         """Where its measurements are kept."""
-        return setting.out / self.experiment / f"{self.plan.method.name}-seed{self.plan.recipe.seed}.json"
+        return setting.out / self.experiment / f"{self.plan.variant}-seed{self.plan.recipe.seed}.json"
 
     def done(self, setting: Setting) -> bool:
         """Whether its measurements are there; InputError if they are of another plan."""
@@ -198,7 +214,6 @@ def do_training(setting: Setting, plan: Plan, threads: int | None) -> None:
 def do_unit(setting: Setting, unit: Unit, threads: int | None) -> None:
     """Train and measure, in whatever process this is, and leave the measurements."""
     with limited_to(threads):
-        trained(setting, unit.plan)
         write_json(unit.record(setting), unit.measure(setting, unit.plan) | {"plan": asdict(unit.plan)})
 
 

@@ -8,12 +8,11 @@ from minilwa.backend import Array
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.evaluation import Score, adversarial_images, attacked_scores, clean_score
 from minilwa.experiments.paper import COLUMNS
-from minilwa.experiments.protocols import ROWS, Plan
+from minilwa.experiments.protocols import RADIUS, ROWS, Plan
 from minilwa.experiments.runs import Setting, Unit, trained
 from minilwa.networks import Network
 
 NETWORK = {"table1": "mlp", "table2": "lenet", "cifar10": "cifar"}
-RADIUS = {"mlp": 1.5, "lenet": 1.5, "cifar": 0.25}
 
 
 def units(setting: Setting, table: str) -> list[Unit]:

@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with:  minilwa reproduce",
     )
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_reproduce, _train, _attack, _evaluate, _data):
+    for add in (_reproduce, _report, _train, _attack, _evaluate, _data):
         add(subparsers)
     return top
 
@@ -87,6 +87,21 @@ def _reproduce(subparsers) -> None:
     _form_option(command, None, "the protocol's")
     command.add_argument("--out", type=Path, metavar="DIR", help="results folder (default: results/DATA-seedSEED)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+
+
+def _report(subparsers) -> None:
+    command = _command(
+        subparsers,
+        "report",
+        commands.make_report,
+        "turn what reproduce has finished into tables, figures and one page",
+        "minilwa report\n  minilwa report --results results --out report --json summary.json",
+    )
+    command.add_argument(
+        "--results", type=Path, metavar="DIR", default=Path("results"), help="results folder, or one with several in it"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", default=Path("report"), help="default: report")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
 
 
 def _train(subparsers) -> None:

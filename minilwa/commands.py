@@ -60,12 +60,13 @@ def reproduce(options: Namespace) -> None:
     results = {name: EXPERIMENTS[name].summary(setting, name) for name in names}
     for name, result in results.items():
         write_json(out / f"{name}.json", result)
-        if name == "figure1":
-            report.draw_figure1(out / "figure1.png", result)
-        elif name in tables.NETWORK:
-            table = report.table(name, result)
+        entry = report.entry(name, setting.describe(), result["rows"])
+        if name in tables.NETWORK:
+            table = report.markdown(entry)
             write_text(out / f"{name}.md", table + "\n")
-            print(f"\n{report.caption(name, result)}\n\n{table}")
+            print(f"\n{report.caption(entry)}\n\n{table}")
+        else:
+            report.draw(entry, out / name)
     if options.json:
         write_json(options.json, results if options.what == "all" else results[options.what])
     print(f"\nResults are in {out}: " + ", ".join(sorted(path.name for path in out.iterdir())))
@@ -83,6 +84,18 @@ def chosen_experiments(options: Namespace) -> Sequence[str]:
 def units_of(experiments: Sequence[str], setting: Setting) -> list[Unit]:
     """What there is to train and to measure."""
     return [unit for name in experiments for unit in EXPERIMENTS[name].units(setting, name)]
+
+
+def make_report(options: Namespace) -> None:
+    """Turn what is finished into tables, figures and a page."""
+    check_outputs(options.out / "index.html", options.json)
+    experiments = report.collect(options.results)
+    paths = report.write_report(options.out, experiments)
+    if options.json:
+        write_json(options.json, {"experiments": experiments})
+    for key, entry in experiments.items():
+        print(f"{key}: {len(entry['rows'])} rows, seeds {', '.join(map(str, entry['seeds']))}")
+    print(f"{paths[0]} shows all; beside it {len(paths) - 1} tables and figures")
 
 
 def folder_name(options: Namespace) -> str:

@@ -34,6 +34,6 @@ def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
 
 
 def summary(setting: Setting, name: str = "figure1") -> dict[str, Any]:
-    """The configuration, and the curves of the first seed; those of every seed under ``all_seeds``."""
+    """The configuration, the curves of the first seed, and under ``rows`` those of every seed."""
     found = [unit.result(setting) for unit in units(setting, name)]
-    return {"config": setting.describe() | {"seeds": setting.seeds}, **found[0], "all_seeds": found}
+    return {"config": setting.describe() | {"seeds": setting.seeds}, **found[0], "rows": found}

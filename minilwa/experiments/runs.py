@@ -180,7 +180,7 @@ class Unit:
         path = self.record(setting)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            same = Plan.read(found.pop("plan")) == self.plan
+            same = Plan.read(found["plan"]) == self.plan
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputError("out", f"{path} ({error})", "measurements that minilwa wrote", HINT) from None
         if not same:

@@ -25,7 +25,7 @@ setup(
         "joblib>=1.4",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", "distributed>=2024.1"],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
         "bench": ["autograd>=1.7", "jax>=0.4.30"],
         "cuda12": ["cupy-cuda12x>=13.3"],

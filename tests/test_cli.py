@@ -31,7 +31,7 @@ from minilwa.norms import length
 from minilwa.saving import load, save
 from minilwa.tree import leaves
 
-COMMANDS = ("reproduce", "train", "attack", "evaluate", "data")
+COMMANDS = ("reproduce", "report", "train", "attack", "evaluate", "data")
 ATTACKS = ("adv_loss_sign", "adv_loss", "adv_alpha")
 METHODS = ["Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep"]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -98,7 +98,17 @@ def test_reproduce_leaves_a_complete_results_folder(shape, options, dtype, capsy
     assert run("reproduce", "--data", "own.npz", "--epochs", 1, "--seed", 3, *options, "--json", "all.json") == 0
     out, err = capsys.readouterr()
     folder = Path("results/own-seed3")
-    files = {"config.json", "figure1", "figure1.json", "figure1.png", "networks", "table1", "table1.json", "table1.md"}
+    files = {
+        "config.json",
+        "figure1",
+        "figure1.json",
+        "figure1.png",
+        "figure1.svg",
+        "networks",
+        "table1",
+        "table1.json",
+        "table1.md",
+    }
     assert {path.name for path in folder.iterdir()} == files
     assert str(folder) in out
     assert err == ""  # no terminal, no progress bar
@@ -107,7 +117,8 @@ def test_reproduce_leaves_a_complete_results_folder(shape, options, dtype, capsy
     table, figure, both = (strict_json(path) for path in (folder / "table1.json", folder / "figure1.json", "all.json"))
     assert both == {"table1": table, "figure1": figure}
     assert [row["method"] for row in table["rows"]] == METHODS
-    assert [curve["direction"] for curve in figure["curves"]] == ["adv_loss", "adv_loss_sign", "adv_alpha"]
+    names = ["adv_loss", "adv_loss_sign", "adv_alpha", "deepfool", "noise"]
+    assert [curve["direction"] for curve in figure["curves"]] == names
     assert figure["radii"] == list(figure1.RADII)
     form = "printed" if options else "stable"
     assert {settings["form"] for settings in table["config"]["methods"].values()} == {form}

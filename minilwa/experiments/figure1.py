@@ -1,10 +1,13 @@
-"""Figure 1: the accuracy of a LeNet, trained as usual, over the L2 radius of three perturbations."""
+"""Figure 1: the accuracy of a LeNet, trained as usual, over the L2 radius of the perturbations, and of two others."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from minilwa.directions import DIRECTIONS, direction
+import numpy as np
+
+from minilwa.directions import DIRECTIONS, Direction, deepfool_direction, direction, noise_direction
 from minilwa.evaluation import attacked_scores
 from minilwa.experiments.protocols import Plan
 from minilwa.experiments.runs import Setting, Unit, trained
@@ -18,10 +21,10 @@ def units(setting: Setting, name: str = "figure1") -> list[Unit]:
 
 
 def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
-    """A curve of accuracies for each perturbation, as plain JSON data."""
+    """A curve of accuracies for each direction, as plain JSON data."""
     (x, y), network, found = setting.test_images(plan), trained(setting, plan), []
-    for name in DIRECTIONS:
-        scores = attacked_scores(network, x, y, direction(name, setting.formulas), RADII)
+    for name, along in directions(setting.formulas, plan.recipe.seed).items():
+        scores = attacked_scores(network, x, y, along, RADII)
         found.append(
             {
                 "direction": name,
@@ -31,6 +34,13 @@ def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
             }
         )
     return {"seed": plan.recipe.seed, "n": len(x), "radii": RADII, "curves": found}
+
+
+def directions(form: str, seed: int) -> dict[str, Direction]:
+    """The paper's three; DeepFool's, and noise, to see what is gained over each."""
+    paper = {name: direction(name, form) for name in DIRECTIONS}
+    noise = partial(noise_direction, rng=np.random.default_rng(seed))
+    return paper | {"deepfool": deepfool_direction, "noise": noise}
 
 
 def summary(setting: Setting, name: str = "figure1") -> dict[str, Any]:

@@ -160,16 +160,21 @@ def trained(setting: Setting, plan: Plan) -> Network:
 
 @dataclass(frozen=True)
 class Unit:
-    """A network to train and what to measure on it, for one experiment; ``others`` are networks needed besides."""
+    """A network to train and what to measure on it, for one experiment.
+
+    ``others`` are networks needed besides; ``part`` tells apart several measurements on one network.
+    """
 
     experiment: str
     plan: Plan
     measure: Callable[[Setting, Plan], dict[str, Any]]
     others: tuple[Plan, ...] = ()
+    part: str = ""
 
     def record(self, setting: Setting) -> Path:
         """Where its measurements are kept."""
-        return setting.out / self.experiment / f"{self.plan.variant}-seed{self.plan.recipe.seed}.json"
+        name = f"{self.plan.variant}-seed{self.plan.recipe.seed}" + (f"-{self.part}" if self.part else "")
+        return setting.out / self.experiment / f"{name}.json"
 
     def done(self, setting: Setting) -> bool:
         """Whether its measurements are there; InputError if they are of another plan."""

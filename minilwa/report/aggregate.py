@@ -10,10 +10,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+
 from minilwa.errors import InputError
 from minilwa.evaluation import Score
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS, Plan
+from minilwa.report.text import JUDGED
 
 Record = dict[str, Any]
 
@@ -129,6 +132,67 @@ def factorial(experiment: str, records: Sequence[Record]) -> list[Record]:
     return rows
 
 
+def judgement(experiment: str, records: Sequence[Record]) -> list[Record]:
+    """A row for each method: each attack by itself, and the worst case over them, image by image.
+
+    A clipped point is one that an unclipped attack could have found, so the unclipped worst case is over both. Images
+    made on another network, other precisions and other norms are reported, but no part of it.
+    """
+    rows = []
+    for method, found in grouped(records, "method", ROWS).items():
+        sizes = {r["seed"]: np.array(r["sizes"]) for r in found if r["attack"] == "none"}
+        attacks = {name: rs for name, rs in grouped(found, "attack").items() if name != "none"}
+        whole = [r for rs in attacks.values() for r in rs if r["norm"] == "l2" and r["precision"] == "float32"]
+        whole = [r for r in whole if r["attack"] != "transfer" and r["seed"] in sizes]
+        if not whole:
+            continue
+        row: Record = {"method": method, "seeds": len({r["seed"] for r in whole}), "n": whole[0]["n"]}
+        row |= {"radius": whole[0]["radius"], "attacks": {name: one_attack(rs) for name, rs in attacks.items()}}
+        row["validation"] = statistics([r["accuracy"] for r in found if r["attack"] == "none"], row["n"])
+        row["worst"] = worst(whole, sizes)
+        row["worst_clipped"] = worst([r for r in whole if r["clip"]], sizes)
+        rows.append(row)
+    return rows
+
+
+def one_attack(records: Sequence[Record]) -> Record:
+    """What one attack did to the networks of one method: accuracies at the radii, distances, gradients."""
+    first, found = records[0], {}
+    if first["accuracy"] is not None:
+        accuracies = zip(*(r["accuracy"] for r in records), strict=True)
+        found = {f"{radius:g}": statistics(a, first["n"]) for radius, a in zip(first["radii"], accuracies, strict=True)}
+    gradients = [r["gradients"] for r in records if r["gradients"] is not None]
+    counts = {key: sum(g[key] for g in gradients) for key in gradients[0]} if gradients else None
+    distances = {key: [r["summary"][key] for r in records] for key in ("median", "mean", "relative_mean", "broken")}
+    return {"norm": first["norm"], "seeds": len(records), "accuracy": found, "gradients": counts, **distances}
+
+
+def worst(records: Sequence[Record], sizes: dict[int, np.ndarray]) -> Record | None:
+    """The worst case over attacks: accuracy over the radius; the distances' median, mean, and mean share of ||x||."""
+    if not records:
+        return None
+    least = []
+    for seed in sorted({r["seed"] for r in records}):
+        found = [[np.inf if d is None else d for d in r["distances"]] for r in records if r["seed"] == seed]
+        least.append((np.min(found, axis=0), sizes[seed]))
+    radii = np.linspace(0, records[0]["radii"][-1], CURVE_POINTS)
+    n, radius = records[0]["n"], records[0]["radius"]
+    right = [(d[d > 0], size[d > 0]) for d, size in least]
+    broken = [(d[np.isfinite(d)], size[np.isfinite(d)]) for d, size in right]
+    medians = [float(np.median(d)) for d, _ in right]
+    return {
+        "attacks": sorted({r["attack"] for r in records}),
+        "accuracy": statistics([float((d > radius).mean()) for d, _ in least], n),
+        "radii": radii.tolist(),
+        "curve": band([[float((d > r).mean()) for r in radii] for d, _ in least], n),
+        "median": [m if math.isfinite(m) else None for m in medians],
+        "mean": [float(d.mean()) for d, _ in broken],
+        "relative_mean": [float((d / size).mean()) for d, size in broken],
+        "unbroken": [int(np.isinf(d).sum()) for d, _ in right],
+    }
+
+
+CURVE_POINTS = 61
 CELL = ("form", "precision", "direction")
 
 AGGREGATES: dict[str, Callable[[str, Sequence[Record]], list[Record]]] = {
@@ -138,9 +202,10 @@ AGGREGATES: dict[str, Callable[[str, Sequence[Record]], list[Record]]] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
+    **dict.fromkeys(JUDGED, judgement),
 }
 OPTIONS = ("epochs", "batch", "rate", "momentum", "form", "dtype")
-USUAL_DATA = {"cifar10": "cifar10"}  # that of the others is mnist
+USUAL_DATA = {"cifar10": "cifar10", "judge-cifar10": "cifar10"}  # that of the others is mnist
 
 
 def entry(experiment: str, config: Record, records: Sequence[Record]) -> Record:
@@ -148,14 +213,14 @@ def entry(experiment: str, config: Record, records: Sequence[Record]) -> Record:
     try:
         about = {key: config[key] for key in ("data", "split", "images", "protocol", "form", "dtype", "versions")}
         rows = AGGREGATES[experiment](experiment, records)
+        made_by = command(experiment, config, seeds := sorted({record["seed"] for record in records}))
         plans = {(plan := Plan.read(record["plan"])).variant: asdict(plan) for record in records}
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError("results", f"{experiment} with {error!r}", "files that minilwa wrote") from None
-    seeds = sorted({record["seed"] for record in records})
     return about | {
         "experiment": experiment,
         "seeds": seeds,
-        "command": command(experiment, config, seeds),
+        "command": made_by,
         "rows": rows,
         "plans": plans,
     }
@@ -185,11 +250,12 @@ def collect(results: Path) -> dict[str, Record]:
         for experiment in AGGREGATES:
             records = [read(record) for record in sorted((path.parent / experiment).glob("[!.]*.json"))]
             if records:
-                key = f"{experiment}/{config['protocol']}"
-                key += f"/{config['split']}-split" if config["split"] != "full" else ""
-                if key in found or config["data"].split()[0] != USUAL_DATA.get(experiment, "mnist"):
-                    key += f"/{config['data']}"
-                found[key] = entry(experiment, config, records)
+                reported = entry(experiment, config, records)
+                key = f"{experiment}/{reported['protocol']}"
+                key += f"/{reported['split']}-split" if reported["split"] != "full" else ""
+                if key in found or reported["data"].split()[0] != USUAL_DATA.get(experiment, "mnist"):
+                    key += f"/{reported['data']}"
+                found[key] = reported
     if not found:
         raise InputError("results", f"{results} without a finished run", "the folder that minilwa reproduce filled")
     return dict(sorted(found.items(), key=lambda item: (list(AGGREGATES).index(item[1]["experiment"]), item[0])))

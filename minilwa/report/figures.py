@@ -11,7 +11,7 @@ import numpy as np
 
 from minilwa.experiments.paper import COLUMNS
 from minilwa.files import complete_file
-from minilwa.report.text import NAMES, TITLES
+from minilwa.report.text import JUDGED, NAMES, TITLES
 
 COLOURS = {"Normal": "#0072b2", "Dropout": "#e69f00", "Goodfellow": "#009e73", "LWA": "#d55e00", "LWA_Rep": "#cc79a7"}
 MARKS = "osD^v<>*"  # told apart without colour too
@@ -44,7 +44,7 @@ def table(entry: dict[str, Any]) -> Any:
     axes.set_xticks(range(len(COLUMNS)), [TITLES[column] for column in COLUMNS])
     axes.set(ylabel="accuracy", ylim=(-0.02, 1.02), title=title(entry))
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(frameon=False, fontsize="small", ncols=2, loc="lower left")
+    canvas.legend(frameon=False, fontsize="small", ncols=6, loc="outside lower center")
     return canvas
 
 
@@ -99,6 +99,19 @@ def factorial(entry: dict[str, Any]) -> Any:
     return canvas
 
 
+def judgement(entry: dict[str, Any]) -> Any:
+    """The worst case over attacks, over the radius, by method."""
+    canvas = new_figure(6.4, 4.2)
+    axes = canvas.subplots()
+    for row in entry["rows"]:
+        curve(axes, row["worst"]["radii"], row["worst"]["curve"], COLOURS[row["method"]], label=row["method"])
+    axes.axvline(entry["rows"][0]["radius"], color="grey", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="L2 radius, pixels in [0, 1]", ylim=(0, 1), title=title(entry))
+    axes.set(xlim=(0, None), ylabel=f"worst-case accuracy on {row['n']:,} test images")
+    axes.legend(frameon=False)
+    return canvas
+
+
 DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "table1": table,
     "table2": table,
@@ -106,6 +119,7 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
+    **dict.fromkeys(JUDGED, judgement),
 }
 
 

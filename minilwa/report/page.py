@@ -19,7 +19,6 @@ nav ul { columns: 18rem; padding-left: 1.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 th, td { text-align: left; padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid #ddd; white-space: nowrap; }
 tr.beside td { color: #666; }
-caption { caption-side: top; text-align: left; padding-bottom: 0.4rem; }
 img { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
 code { background: #f3f3f3; padding: 0.1rem 0.3rem; overflow-wrap: anywhere; }
 """
@@ -63,11 +62,12 @@ def section(key: str, entry: dict[str, Any], png: Path) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
     return f"""
 <section id="{anchor(key)}"><h2>{escape(heading(entry))}</h2>
-<div class="wide">{html_table(LINES[entry["experiment"]](entry), caption(entry))}</div>
+<p>{escape(caption(entry))}</p>
+<div class="wide">{html_table(LINES[entry["experiment"]](entry))}</div>
 <img src="data:image/png;base64,{image}" alt="{escape(heading(entry))}, the numbers of the table">
 <p>Made by <code>{escape(entry["command"])}</code> ({entry["form"]} formulas, {entry["dtype"]}, {escape(versions)}).</p>
 <details><summary>How the networks were trained</summary>
-<div class="wide">{html_table(settings(entry["plans"]), "")}</div></details></section>
+<div class="wide">{html_table(settings(entry["plans"]))}</div></details></section>
 """
 
 
@@ -87,7 +87,7 @@ def settings(plans: dict[str, dict[str, Any]]) -> list[list[str]]:
     return lines
 
 
-def html_table(lines: list[list[str]], title: str) -> str:
+def html_table(lines: list[list[str]]) -> str:
     """Lines of cells, the first of them the head, as a table."""
     head, *body = lines
     rows = "".join(
@@ -97,7 +97,7 @@ def html_table(lines: list[list[str]], title: str) -> str:
         for line in body
     )
     heads = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in head)
-    return f"<table><caption>{escape(title)}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def heading(entry: dict[str, Any]) -> str:

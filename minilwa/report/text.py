@@ -15,6 +15,8 @@ TITLES = {
     "adv_loss_sign": "Adv_Loss_Sign",
     "adv_loss": "Adv_Loss",
     "adv_alpha": "Adv_Alpha",
+    "deepfool": "DeepFool's direction",
+    "noise": "Noise",
 }
 NAMES = {
     "table1": "Table 1, two hidden layers",
@@ -23,7 +25,11 @@ NAMES = {
     "figure1": "Figure 1, accuracy over the radius",
     "figure2": "Figure 2, learning curves",
     "factorial": "Adv_Alpha against Adv_Loss",
+    "judge-table1": "The networks of Table 1, judged",
+    "judge-table2": "The networks of Table 2, judged",
+    "judge-cifar10": "The networks of CIFAR-10, judged",
 }
+JUDGED = ("judge-table1", "judge-table2", "judge-cifar10")
 PROTOCOLS = {
     "quick": "settings for a quick look",
     "paper": "the paper's protocol",
@@ -103,6 +109,30 @@ def factorial(entry: dict[str, Any]) -> Lines:
     return lines
 
 
+def judgement(entry: dict[str, Any]) -> Lines:
+    """A line for each attack, with the accuracy of each method at the radius of the tables; the worst case first."""
+    rows = entry["rows"]
+    radius = f"{rows[0]['radius']:g}"
+    lines = [[f"L2 radius {radius}", *(row["method"] for row in rows)]]
+    lines.append(["clean", *(spread(row["validation"]) for row in rows)])
+    for name, label in (("worst", "worst case"), ("worst_clipped", "worst case, clipped")):
+        lines.append([label, *(spread(row[name]["accuracy"]) if row[name] else "" for row in rows)])
+    for name, label in (("median", "median distance"), ("relative_mean", "mean of ‖r‖/‖x‖")):
+        lines.append([label, *(_decimals(row["worst"][name]) for row in rows)])
+    for attack in dict.fromkeys(name for row in rows for name in row["attacks"]):
+        found = [row["attacks"].get(attack, {}) for row in rows]
+        if any(f.get("accuracy") for f in found):
+            lines.append([attack, *(spread(f["accuracy"][radius]) if f.get("accuracy") else "" for f in found)])
+        else:
+            lines.append([f"{attack}, median", *(_decimals(f.get("median", [])) for f in found)])
+    return lines
+
+
+def _decimals(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known):.3f}" if known and len(known) == len(values) else "none"
+
+
 LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "table1": table,
     "table2": table,
@@ -110,6 +140,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
+    **dict.fromkeys(JUDGED, judgement),
 }
 
 
@@ -152,6 +183,15 @@ def _tidy_factorial(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict
         yield about | {key: cell[key] for key in ("form", "precision", "direction")} | _numbers(cell["accuracy"])
 
 
+def _tidy_judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in ("worst", "worst_clipped"):
+        if row[name]:
+            yield about | {"attack": name, "radius": row["radius"]} | _numbers(row[name]["accuracy"])
+    for attack, found in row["attacks"].items():
+        for radius, accuracy in found["accuracy"].items():
+            yield about | {"attack": attack, "radius": radius} | _numbers(accuracy)
+
+
 TIDY: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[dict[str, Any]]]] = {
     "table1": _tidy_table,
     "table2": _tidy_table,
@@ -159,6 +199,7 @@ TIDY: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[dict[str, An
     "figure1": _tidy_figure1,
     "figure2": _tidy_figure2,
     "factorial": _tidy_factorial,
+    **dict.fromkeys(JUDGED, _tidy_judgement),
 }
 
 

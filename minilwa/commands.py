@@ -49,7 +49,7 @@ def reproduce(options: Namespace) -> None:
         options.data = "cifar10"
     names = chosen_experiments(options)
     out = options.out or Path("results") / folder_name(options)
-    setting = setting_of(options, out)
+    setting = replace(setting_of(options, out), curves=options.protocol != "quick" or "figure2" in names)
     plans = {unit.plan for unit in units_of(names, setting)}
     check_outputs(out / "config.json", options.json, *map(setting.kept, plans))
     for network in {plan.network: plan for plan in plans}.values():

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import mean, stdev
@@ -166,6 +167,17 @@ def test_learning_curves_end_where_the_table_does(made, experiments):
         assert row["epochs"] == [1, 2]
         for column in ("validation", "adv_loss", "adv_alpha", "adv_loss_sign"):
             assert row["curves"][column]["mean"][-1] == pytest.approx(table[row["method"]][column]["mean"])
+
+
+def test_networks_without_snapshots_are_told(made, tmp_path, capsys):
+    shutil.copytree(
+        made / "results/own-paper", tmp_path / "out", ignore=shutil.ignore_patterns("figure2*", "*epoch1.npz")
+    )
+    common = ["--data", str(made / "own.npz"), "--epochs", "2", "--batch", "30", "--protocol", "paper", "--seeds", "2"]
+    assert main(["reproduce", "figure2", *common, "--out", str(tmp_path / "out")]) == 2
+    assert re.search(
+        r"without its snapshot .*epoch1\.npz, .* Delete .*lenet-\S+\.npz to train", capsys.readouterr().err
+    )
 
 
 def test_factorial_has_all_cells_and_their_differences(made, experiments):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minilwa.directions import DIRECTIONS, direction
+from minilwa.errors import InputError
 from minilwa.evaluation import attacked_scores, clean_score
 from minilwa.experiments.protocols import RADIUS, ROWS, Plan, snapshots
 from minilwa.experiments.runs import Setting, Unit, trained
@@ -25,7 +26,11 @@ def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
     x, y = x[:IMAGES], y[:IMAGES]
     found: dict[str, list[float]] = {name: [] for name in ("validation", *DIRECTIONS)}
     for epoch in epochs:
-        network = load(setting.kept(plan, epoch), setting.source.device)
+        path = setting.kept(plan, epoch)
+        if not path.exists():
+            hint = f"Delete {setting.kept(plan)} to train it anew with them."
+            raise InputError("out", f"a network without its snapshot {path}", "all snapshots of Figure 2", hint)
+        network = load(path, setting.source.device)
         found["validation"].append(clean_score(network, x, y).accuracy)
         for name in DIRECTIONS:
             along = direction(name, setting.formulas)

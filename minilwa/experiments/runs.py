@@ -69,7 +69,7 @@ def _load(source: Source, where: str, changed: int | None) -> Dataset:
 class Setting:
     """The common choices of a run: the data, where results go, the protocol and what the user changed of it.
 
-    ``chosen[network, row]`` are hyper-parameters that a search has found.
+    ``chosen[network, row]`` are hyper-parameters that a search has found; with ``curves`` networks leave snapshots.
     """
 
     source: Source
@@ -79,6 +79,7 @@ class Setting:
     recipe: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     chosen: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    curves: bool = True
 
     @property
     def dataset(self) -> Dataset:
@@ -151,7 +152,7 @@ def trained(setting: Setting, plan: Plan) -> Network:
     network = plan.build(data, source.dtype, source.device)
 
     def keep(epoch: int, network: Network) -> None:
-        if epoch in snapshots(plan):
+        if setting.curves and epoch in snapshots(plan):
             save(setting.kept(plan, epoch), network)
 
     with np.errstate(over="ignore", invalid="ignore"):  # `train` says in one line which rate was too high
@@ -197,7 +198,8 @@ def run_units(setting: Setting, units: Sequence[Unit], jobs: int = 1) -> None:
     """Do what is not done yet, ``jobs`` units at a time, each with its share of the cores.
 
     What several units need is trained first. Joblib spreads the work, over processes unless a
-    ``joblib.parallel_config`` around the call says otherwise.
+    ``joblib.parallel_config`` around the call says otherwise: with backend="dask" or "ray" over a cluster whose machines
+    share the folders of the results and of the data.
     """
     from joblib import Parallel, delayed
 

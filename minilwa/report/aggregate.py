@@ -175,7 +175,7 @@ def worst(records: Sequence[Record], sizes: dict[int, np.ndarray]) -> Record | N
     for seed in sorted({r["seed"] for r in records}):
         found = [[np.inf if d is None else d for d in r["distances"]] for r in records if r["seed"] == seed]
         least.append((np.min(found, axis=0), sizes[seed]))
-    radii = np.linspace(0, records[0]["radii"][-1], CURVE_POINTS)
+    radii = np.linspace(0, max(r["radii"][-1] for r in records), CURVE_POINTS)
     n, radius = records[0]["n"], records[0]["radius"]
     right = [(d[d > 0], size[d > 0]) for d, size in least]
     broken = [(d[np.isfinite(d)], size[np.isfinite(d)]) for d, size in right]

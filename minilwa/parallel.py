@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -44,8 +45,18 @@ def threads(array: Array) -> int:
     if device_of(array) != "cpu":
         return 1
     if not STATE.busy.locked():  # else the BLAS is held to one thread for the time being
-        STATE.threads = max((library.num_threads for library in _blas().lib_controllers), default=1)
+        STATE.threads = blas_threads()
     return STATE.threads
+
+
+def blas_threads() -> int:
+    """How many threads the BLAS may use."""
+    return max((library.num_threads for library in _blas().lib_controllers), default=1)
+
+
+def limited_to(count: int | None) -> AbstractContextManager[Any]:
+    """Within, the BLAS, and with it the shares, use ``count`` threads (None: as many as before)."""
+    return nullcontext() if count is None else _blas().limit(limits=count)
 
 
 def run_shares(task: Callable[[Any], Any], shares: Sequence[Any], workers: int) -> list[Any]:

@@ -154,7 +154,7 @@ def test_rows_are_those_of_the_papers_protocol(finished):
         assert plan.widths == (widths[row["method"]],) * 2
         assert plan.scale == 0.07
         assert (plan.method.form, plan.recipe.momentum) == ("printed", 0)
-        assert plan.recipe.rate == (0.02 if row["method"] == "LWA" else 0.1)
+        assert plan.recipe.rate == 0.1
         assert epochs_done(finished / "out" / "networks" / f"{plan.name}.npz") == 2
 
 

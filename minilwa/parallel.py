@@ -21,6 +21,7 @@ from typing import Any
 
 from minilwa.backend import Array, device_of, namespace
 from minilwa.errors import InputError
+from minilwa.pages import keep_pages
 from minilwa.tree import Tree, tree_map
 
 SMALLEST = 16  # samples; smaller shares cost more than they save
@@ -36,6 +37,7 @@ class State:
 
 
 STATE = State()
+keep_pages()  # shares of a batch allocate and free side by side
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=STATE.__init__)  # type: ignore[misc]  # threads do not survive a fork
 

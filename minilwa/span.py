@@ -14,7 +14,7 @@ other norms the triangle inequality splits it up.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,16 @@ from minilwa.norms import Norm, dual, dual_length, length
 
 FLAT = 1 / 32  # of its rounding, a start must have as much outside the span, or it is left out: see Span.add
 LARGEST = 8  # vectors: what more of them tell is not worth their memory
+
+
+class Known(NamedTuple):
+    """One vector of the basis, for each of N samples."""
+
+    q: Array  # (N, H), of length 1
+    Q: Array  # (N, D), its row
+    size: Array  # (N, 1), ||Q||_*
+    c: Array  # (N, K), the part of each class's start along q
+    rounding: Array  # (N, 1), that in Q, in units of what a row of a start of length 1 has
 
 
 class Span:
@@ -46,14 +56,13 @@ class Span:
         lost = 16 * len(w) * float(np.finfo(w.dtype).tiny)  # what of the squares can have fallen below all floats
         nonzero = slopes.any(axis=1)[:, None] & (largest > 0)
         self.doubt = xp.where(nonzero, self.rounding * added + lost, 0)  # of left, (N, K)
-        # q (N, H), Q (N, D), ||Q||_* (N, 1), c (N, K), and how often the rounding of one row is in Q (N, 1)
-        self.basis: list[tuple[Array, Array, Array, Array, Array]] = []
+        self.basis: list[Known] = []
 
     def keep(self, kept: Array) -> None:
         """Go on with some of the samples, ``kept`` ``(N,)`` of bools."""
         self.slopes, self.predicted = self.slopes[kept], self.predicted[kept]
         self.doubt, self.left = self.doubt[kept], self.left[kept]
-        self.basis = [(q[kept], Q[kept], size[kept], c[kept], times[kept]) for q, Q, size, c, times in self.basis]
+        self.basis = [Known(*(a[kept] for a in known)) for known in self.basis]
 
     def at_predicted(self, values: Array) -> Array:
         """``values`` ``(N, K)`` at the predicted classes: ``(N, 1)``."""
@@ -77,27 +86,27 @@ class Span:
         size = length(q)[:, None]
         rounding = size
         for _ in range(2 if self.basis else 0):  # once would leave a small vector far from orthogonal
-            for known, image, _, _, times in self.basis:
-                along = (q * known).sum(axis=-1, keepdims=True)
-                q, Q = q - along * known, Q - along * image
-                rounding = rounding + xp.abs(along) * times
+            for known in self.basis:
+                along = (q * known.q).sum(axis=-1, keepdims=True)
+                q, Q = q - along * known.q, Q - along * known.Q
+                rounding = rounding + xp.abs(along) * known.rounding
         rest = length(q)[:, None] if self.basis else size
         shrink = xp.where(rest > FLAT * rounding, 1 / xp.where(rest > 0, rest, 1), 0)
         q, Q = q * shrink, Q * shrink
         c = (q * self.slopes) @ self.w
         c -= self.at_predicted(c)
         self.left = self.left - c * c
-        self.basis.append((q, Q, dual_length(Q, self.norm)[:, None], c, rounding * shrink))
+        self.basis.append(Known(q, Q, dual_length(Q, self.norm)[:, None], c, rounding * shrink))
 
     def bounds(self, size: Array, t: Array) -> Array:
         """U_j ``(N, K)`` for weights t_j ``(N, K)``, where G, of dual norm ``size`` ``(N, 1)``, was added first."""
         xp = namespace(t)
-        parts = [t * c * length for _, _, length, c, _ in self.basis]  # (N, K), along Q / ||Q||_*
+        parts = [t * known.c * known.size for known in self.basis]  # (N, K), along Q / ||Q||_*
         parts[0] = parts[0] + size
         if dual(self.norm) == 2:
             top = xp.abs(xp.stack(parts)).max(axis=0)
             top = xp.where(top > 0, top, 1)
-            units = [Q / xp.where(length > 0, length, 1) for _, Q, length, *_ in self.basis]
+            units = [known.Q / xp.where(known.size > 0, known.size, 1) for known in self.basis]
             squares: Any = 0
             for i, a in enumerate(parts):
                 for k, b in enumerate(parts[: i + 1]):

@@ -21,7 +21,7 @@ from widgets import slider
 
 import minilwa
 from minilwa.backend import namespace
-from minilwa.lazy import reach_of
+from minilwa.lazy import stretch_of
 from minilwa.norms import length, rescale
 from minilwa.tree import tree_map
 
@@ -276,7 +276,8 @@ print(f"mean {values.mean():.3f}, standard deviation over seeds {values.std(ddof
 first = x[:1]
 z = minilwa.to_numpy(normal.logits(first))[0].astype(float)
 J = int(z.argmax())
-L = minilwa.to_numpy(reach_of(normal, first, "l2"))[J].astype(float)  # bounds of ||D_j||, from the weights
+w = minilwa.to_numpy(last["w"]).astype(float)  # (200, 10), the columns of the last layer
+L = float(stretch_of(normal, first, "l2")) * length(w.T - w.T[J])  # bounds of ||D_j||, from the weights
 _, rows = minilwa.jacobian_rows(normal.logits, first)  # all ten, to look behind the curtain
 rows = minilwa.to_numpy(rows)[0].reshape(10, -1).astype(float)
 D = rows - rows[J]
@@ -320,7 +321,7 @@ slider(draw_search, rows_done=(0, 9, 1, 2))
 # %% [markdown]
 # $\tau_j$ falls exponentially with the logit, so even a loose bound $L_j$ is enough to rule most classes out.
 #
-# [lazy_algorithm_1](../minilwa/lazy.py) does this for a batch, adds a second bound that sharpens with every row, and
+# [lazy_algorithm_1](../minilwa/lazy.py) does this for a batch, has bounds that sharpen with every row, and
 # returns the proof with the answer. Is the answer the same as with all rows, for every digit?
 
 # %%

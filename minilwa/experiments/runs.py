@@ -198,8 +198,8 @@ def run_units(setting: Setting, units: Sequence[Unit], jobs: int = 1) -> None:
     """Do what is not done yet, ``jobs`` units at a time, each with its share of the cores.
 
     What several units need is trained first. Joblib spreads the work, over processes unless a
-    ``joblib.parallel_config`` around the call says otherwise: with backend="dask" or "ray" over a cluster whose machines
-    share the folders of the results and of the data.
+    ``joblib.parallel_config`` around the call says otherwise: with backend="dask" or "ray" over a cluster, whose
+    machines share the folders of the results and of the data.
     """
     from joblib import Parallel, delayed
 

@@ -4,6 +4,10 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+NOTEBOOKS = ["jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29", "ipywidgets>=8.1"]
+COURSE = ["nbgrader>=0.9.5", "nbformat>=5.10", "jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29"]
+OPTIONAL = ["distributed>=2024.1", *NOTEBOOKS, *COURSE]  # what users may leave out and tests exercise
+
 setup(
     name="minilwa",
     version="0.1.0",
@@ -25,9 +29,20 @@ setup(
         "joblib>=1.4",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", "distributed>=2024.1"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *OPTIONAL],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
+        "tutorials": ["jupyterlab>=4.2", *NOTEBOOKS],
+        "course": COURSE,
         "bench": ["autograd>=1.7", "jax>=0.4.30"],
+        "docs": ["sphinx>=8", "myst-nb>=1.2", "furo>=2024.8", "latex2mathml>=3.78"],
+        "lite": [
+            "jupyterlite-core==0.8.6",
+            "jupyterlite-pyodide-kernel==0.8.6",  # runs the Pyodide that tutorials/lite/pyodide.json lists
+            "jupyterlab-server>=2.27",
+            "ipywidgets>=8.1",
+            "packaging>=24",
+            "selenium>=4.20",
+        ],
         "cuda12": ["cupy-cuda12x>=13.3"],
         "cuda13": ["cupy-cuda13x>=13.6"],
     },

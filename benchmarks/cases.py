@@ -45,7 +45,8 @@ class Case:
         loaded = minilwa.load(network)
         with np.load(images) as arrays:
             x, y = arrays["x"], arrays["y"]
-        return cls(loaded.with_parameters(tree_map(lambda p: p.astype(x.dtype), loaded.parameters)), x, y, size)
+        parameters = tree_map(lambda p: p.astype(x.dtype, copy=False), loaded.parameters)
+        return cls(loaded.with_parameters(parameters), x, y, size)
 
     def parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Images and labels, ``size`` at a time: the batches, or as many as go into one stacked pass."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from worker import KERNELS
 
 BUSY = 0.5  # processes at work, on average over a minute, from which on something else may be running
 
@@ -25,15 +26,19 @@ def describe(threads: int, versions: dict[str, str | None]) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": blas(),
+        "not_passed_on": {name: os.environ[name] for name in KERNELS if name in os.environ},
         **versions,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
 
 def in_words(machine: dict[str, Any]) -> str:
-    """One line for a table's head, and a second one if the machine has something else to do."""
+    """A line for a table's head; others if settings are not passed on, or the machine has something else to do."""
     peers = [f"{name} {machine[name]}" for name in ("torch", "jax", "autograd") if machine.get(name)]
     line = f"{machine['processor']}, {machine['threads']} threads, numpy {machine['numpy']}, {', '.join(peers)}"
+    if machine["not_passed_on"]:
+        settings = ", ".join(f"{name}={value}" for name, value in machine["not_passed_on"].items())
+        line += f"\nNot passed on, so that every engine chooses its kernels for this processor: {settings}."
     if machine["load"] is not None and machine["load"] > BUSY:
         line += f"\nLoad {machine['load']:.1f} at the start: if other programs are at work, timings mean little."
     return line

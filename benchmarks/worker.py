@@ -26,6 +26,15 @@ from cases import Case
 
 PAUSE = 0.05  # seconds; OpenBLAS spins longest
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")  # NPROC is what XLA reads
+# what holds a library to kernels for another processor than this one; a benchmark lets all choose for themselves
+KERNELS = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+)
 
 
 class Failed(Exception):
@@ -37,6 +46,7 @@ class Worker:
 
     def __init__(self, name: str, threads: int) -> None:
         environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu"}
+        environment = {name: value for name, value in environment.items() if name not in KERNELS}
         command = [sys.executable, __file__, name, str(threads)]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)  # Ctrl-C is ours

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.backend import Array
+from minilwa.backend import Array, frozen
 from minilwa.checks import check_images
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network, split
@@ -69,7 +69,7 @@ class SGD:
             return v
 
         velocity = tree_map(faster, velocity, gradient)
-        return network.with_parameters(tree_map(lambda p, v: p + v, network.parameters, velocity)), velocity
+        return network.with_parameters(tree_map(lambda p, v: frozen(p + v), network.parameters, velocity)), velocity
 
 
 def batch_loss(parameters: Tree, x: Any, network: Network, y: Array, rng: np.random.Generator | None = None) -> Any:

@@ -79,6 +79,22 @@ def like(data: Any, array: Array) -> Array:
     return namespace(array).asarray(data)
 
 
+def frozen(array: Array) -> Array:
+    """``array`` read-only, so that who remembers it knows what is in it; a view is copied, since its base may change.
+
+    CuPy has no read-only arrays: there it stays as it is.
+    """
+    if device_of(array) == "cpu":
+        array = array if array.base is None else array.copy()
+        array.flags.writeable = False
+    return array
+
+
+def is_frozen(array: Array) -> bool:
+    """Whether ``array`` is read-only and no view of another, through which it could change after all."""
+    return device_of(array) == "cpu" and not array.flags.writeable and array.base is None
+
+
 def uniform(rng: np.random.Generator, array: Array) -> Array:
     """Uniform numbers in [0, 1), one for each element of ``array``, drawn on its device from a seed out of ``rng``."""
     return _stream(rng, array).random(array.shape, dtype=np.float32)

@@ -1,8 +1,8 @@
-"""Upper bounds of operator norms: how far a layer can stretch a vector, and a difference of two logits' rows reach.
+"""Upper bounds of operator norms: how far a layer can stretch a vector.
 
 Every bound is a true one, in the L2 norm, at every input: the lazy Algorithm 1 rests its certificate on them. Nor can
-one be stale. A remembered bound belongs to a copy of the weights, and the distance between the weights as they are and
-that copy is added to it, since ||W|| <= ||W_0|| + ||W - W_0||.
+one be stale. A remembered bound belongs to weights that are read-only, or to a copy of them, and the distance of the
+weights as they are from those is added to it, since ||W|| <= ||W_0|| + ||W - W_0||.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilwa.backend import Array, device_of, like, namespace, to_numpy
+from minilwa.backend import Array, device_of, is_frozen, like, namespace, to_numpy
 
 SLACK = 1 + 1e-5  # more than rounding in float32 can take off a bound
 RENEW = 0.5  # the drift, in parts of the bound, from which on a bound is computed anew
@@ -23,8 +23,8 @@ RENEW = 0.5  # the drift, in parts of the bound, from which on a bound is comput
 class WeightBound(NamedTuple):
     """How a layer's bound comes from its weights.
 
-    ``norm`` ``(weights, shape of a sample) -> bound``, a number or an array of them, on float64 host weights; a change
-    of the weights by d in the Frobenius norm changes it by ``per_frobenius * d`` at most.
+    ``norm`` ``(weights, shape of a sample) -> bound`` on float64 host weights; a change of the weights by d in the
+    Frobenius norm changes it by ``per_frobenius * d`` at most.
     """
 
     norm: Callable[[np.ndarray, tuple[int, ...]], Any]
@@ -35,13 +35,15 @@ class WeightBound(NamedTuple):
 class Memory:
     """Bounds computed before, by place in the network, with copies of the weights that they belong to."""
 
-    entries: dict[Any, tuple[Array, Any]] = field(default_factory=dict)
+    entries: dict[Any, tuple[Array, Any]] = field(default_factory=dict)  # a copy, or the weights themselves if frozen
 
     def recall(self, place: Any, weights: Array, shape: tuple[int, ...], bound: WeightBound) -> Any:
         """The bound of ``weights``: remembered, with what they have drifted since added, or computed."""
         key = place, device_of(weights), weights.shape, shape, bound.norm
         if key in self.entries:
             copy, known = self.entries[key]
+            if copy is weights:
+                return known
             squares = namespace(weights).square(weights - copy)  # summed in pairs: a running sum would lose digits
             lost = squares.size * np.finfo(np.float32).tiny  # what can have fallen below the smallest float
             drift = bound.per_frobenius * math.sqrt(float(squares.sum()) + lost) * SLACK
@@ -49,21 +51,13 @@ class Memory:
                 return known + drift
         exact = np.asarray(bound.norm(to_numpy(weights).astype(np.float64), shape))
         known = like((exact * SLACK).astype(weights.dtype), weights)
-        self.entries[key] = weights.copy(), known
+        self.entries[key] = weights if is_frozen(weights) else weights.copy(), known
         return known
 
 
 def matrix_norm(w: np.ndarray, shape: tuple[int, ...]) -> float:
     """The largest singular value of ``w`` ``(inputs, outputs)``."""
     return _largest_singular_value(w)
-
-
-def column_distances(w: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """||w_j - w_i|| for every two columns of ``w`` ``(inputs, K)``: ``(K, K)``."""
-    products = w.T @ w
-    squares = np.diag(products)
-    rounding = 1e-12 * squares.max()  # a small difference of large products
-    return np.sqrt(np.maximum(squares[:, None] + squares - 2 * products, 0) + rounding)
 
 
 def convolution_norm(w: np.ndarray, height: int, width: int) -> float:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from minilwa import commands
 from minilwa.backend import DEVICES, DTYPES
+from minilwa.course import commands as course
 from minilwa.data import EMBEDDED
 from minilwa.directions import DIRECTIONS
 from minilwa.errors import InputError
@@ -26,6 +29,8 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it succeeded, 2 on bad input, 130 on Ctrl-C."""
     options = parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill and timeout end a run as Ctrl-C does
     try:
         options.command(options)
     except InputError as error:
@@ -55,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with:  minilwa reproduce",
     )
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_reproduce, _report, _train, _attack, _evaluate, _data):
+    for add in (_reproduce, _report, _train, _attack, _evaluate, _data, _course):
         add(subparsers)
     return top
 
@@ -174,6 +179,39 @@ def _data(subparsers) -> None:
     )
     _data_options(command)
     command.add_argument("--json", type=Path, metavar="FILE", help="write counts and shapes there")
+
+
+def _course(subparsers) -> None:
+    examples = "minilwa course release handout --seed 7\n  minilwa course grade submitted --csv grades.csv --seed 7"
+    summary = "hand out and grade the coursework"
+    group = _command(subparsers, "course", None, summary, examples)
+    inner = group.add_subparsers(required=True, metavar="COMMAND")
+    release = _command(
+        inner,
+        "release",
+        course.release,
+        "write the students' notebooks, without solutions and hidden tests",
+        "minilwa course release handout --seed 7\n"
+        "  minilwa course release release --source source    # the folders of a course under nbgrader",
+    )
+    release.add_argument("out", type=Path, metavar="DIR", help="folder for NAME/NAME.ipynb")
+    release.add_argument("--source", type=Path, metavar="DIR", help="write the instructor's notebooks there")
+    grade = _command(
+        inner,
+        "grade",
+        course.grade,
+        "grade a folder of submissions, each in a process of its own",
+        "minilwa course grade submitted --csv grades.csv --seed 7\n"
+        "  minilwa course grade submitted --csv grades.csv --jobs 4 --seconds 30",
+    )
+    grade.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder with STUDENT/.../NAME.ipynb")
+    grade.add_argument("--csv", type=Path, metavar="FILE", required=True, help="scores; feedback beside it")
+    grade.add_argument("--jobs", type=int, default=2, help="submissions at a time (default: %(default)s)")
+    grade.add_argument("--seconds", type=float, default=10, help="for one cell or call (default: %(default)s)")
+    grade.add_argument("--megabytes", type=int, default=2048, help="memory of a submission (default: %(default)s)")
+    for command in (release, grade):
+        command.add_argument("--seed", type=int, default=0, help="of the numbers in it (default: %(default)s)")
+        command.add_argument("--masters", type=Path, metavar="DIR", help="the assignments (default: the clone's)")
 
 
 def _command(subparsers, name: str, function, summary: str, example: str) -> argparse.ArgumentParser:

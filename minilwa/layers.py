@@ -28,7 +28,8 @@ class Layer:
     """A pure (init, apply) pair, and the name and settings that make it again.
 
     ``bound`` is an upper bound of the L2 norm of the layer's derivative, at every input, in evaluation mode: a number,
-    or a `WeightBound` of ``parameters["w"]``; None if there is none to state. ``random`` layers draw in training.
+    or a `WeightBound` of ``parameters["w"]``; None if there is none to state. That of an ``elementwise`` layer is, in
+    evaluation, a diagonal matrix. ``random`` layers draw in training.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Layer:
     init: Callable[[np.random.Generator, Shape], tuple[Tree, Shape]]
     apply: Callable[..., Any]
     bound: float | WeightBound | None = None
+    elementwise: bool = False
     random: bool = False
 
 
@@ -94,11 +96,16 @@ def max_pool(size: int, stride: int | None = None) -> Layer:
     )
 
 
-def parameterless(name: str, function: Callable[[Any], Any], bound: float) -> Callable[[], Layer]:
+def parameterless(
+    name: str, function: Callable[[Any], Any], bound: float, elementwise: bool = True
+) -> Callable[[], Layer]:
     """A layer without settings or parameters that keeps the shape."""
 
     def make() -> Layer:
-        return Layer(name, {}, lambda rng, shape: ((), shape), lambda parameters, x, rng=None: function(x), bound)
+        def apply(parameters, x, rng=None):
+            return function(x)
+
+        return Layer(name, {}, lambda rng, shape: ((), shape), apply, bound, elementwise)
 
     make.__doc__ = f"{name}, shape kept."
     return make
@@ -106,7 +113,9 @@ def parameterless(name: str, function: Callable[[Any], Any], bound: float) -> Ca
 
 relu = parameterless("relu", ops.relu, 1.0)
 tanh = parameterless("tanh", ops.tanh, 1.0)
-softmax = parameterless("softmax", ops.softmax, 0.5)  # diag(alpha) - alpha alpha^T has no larger eigenvalue
+softmax = parameterless(
+    "softmax", ops.softmax, 0.5, elementwise=False
+)  # diag(alpha) - alpha alpha^T has no larger eigenvalue
 
 
 def flatten() -> Layer:
@@ -128,7 +137,9 @@ def dropout(rate: float) -> Layer:
     def apply(parameters, x, rng=None):
         return x if rng is None else ops.dropout(x, rate=rate, rng=rng)
 
-    return Layer("dropout", {"rate": rate}, lambda rng, shape: ((), shape), apply, bound=1.0, random=rate > 0)
+    return Layer(
+        "dropout", {"rate": rate}, lambda rng, shape: ((), shape), apply, 1.0, elementwise=True, random=rate > 0
+    )
 
 
 def chain(*layers: Layer) -> Layer:

@@ -3,17 +3,11 @@
 The nearest class maximises value_j = ||G + pi_j D_j / delta_j||_* (`propositions.proposition_2_1_stable`), and G is
 one backward row. Where U_j >= value_j is known for the classes whose row D_j is not, the largest value found is the
 maximum as soon as it is >= every such U_j. So the search looks at classes by falling U_j and stops there, the proof in
-hand. With L_j >= ||D_j||_* from the layers' operator norms, the smaller of two bounds counts:
-
-    U_j = ||G||_* + f_j pi_j L_j                                            the triangle inequality, f_j = 1 / delta_j
-    U_j = ||G + f_j R||_* + f_j sum over unseen k != j of pi_k L_k          R = G - sum over seen k of pi_k D_k
-
-The second holds since R - pi_j D_j is the sum of pi_k D_k over the unseen k other than j.
+hand. The bounds are those of `span`: what the rows computed so far leave open of the others.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minilwa.backend import Array, namespace
-from minilwa.bounds import SLACK, WeightBound, column_distances
+from minilwa.bounds import SLACK, WeightBound
 from minilwa.checks import check_images, check_labels
 from minilwa.errors import InputError
 from minilwa.jacobian import jacobian_rows
-from minilwa.layers import chain
+from minilwa.layers import Layer, chain
 from minilwa.networks import Network
 from minilwa.norms import Norm, dual, dual_length, steepest
 from minilwa.parallel import by_samples
@@ -37,11 +31,10 @@ from minilwa.propositions import (
     stable_log_distance,
     stable_weights,
 )
+from minilwa.span import Span
 from minilwa.tape import vjp
 
 MARGIN = 1 + 1e-6  # the largest value must exceed the bounds that remain by as much
-ROUNDING = 1e-6  # of what is added up, in the second bound
-COLUMNS = WeightBound(column_distances, math.sqrt(2))
 
 
 class Certificate(NamedTuple):
@@ -80,143 +73,207 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
         raise InputError("network", "1 class", "at least 2")
     if y is not None:
         check_labels(network, x, y)
-    reach = reach_of(network, x, norm)
-    if reach is None:
+    stretch = stretch_of(network, x, norm)
+    if stretch is None:
         return all_rows(network, x, norm, y)
-    _, body, w, b = cut(network, x)
+    parts = cut(network)
 
     def of(x: Array, y: Array | None = None) -> Found:
-        return search(body, w, b, reach, x, norm, y)
+        return Search(parts, stretch, x, norm, y).run()
 
     batch = (x,) if y is None else (x, y)
     return by_samples(of, *batch) if network.in_shares else of(*batch)
 
 
-def search(body: Any, w: Array, b: Any, reach: Array, x: Array, norm: Norm, y: Array | None) -> Found:
-    """The best-first search of `lazy_algorithm_1` on logits ``body(x) @ w + b``; ``reach`` is that of `reach_of`."""
-    xp = namespace(x)
-    h, pullback = vjp(body, x)
-    z = h @ w + b
-    predicted = z.argmax(axis=-1)
-    samples, column = xp.arange(len(z)), xp.arange(z.shape[1])
-    pi, delta, log_s = stable_weights(z, predicted)
-    unseen = column != predicted[:, None]
-    tied = unseen & ~(delta > 0)
-    f = 1 / xp.where(unseen & ~tied, delta, 1)
-    terms = xp.where(pi > 0, pi * reach[predicted], 0)  # pi_k L_k, (N, K)
+class Parts(NamedTuple):
+    """A classifier's logits as ``activations(body(x)) @ w + b``, the activations element by element."""
 
-    def toward(some: Array, classes: Array) -> Array:  # the cotangents of D_j: w_j - w_J, (..., len(some), H)
-        return w.T[classes] - w.T[predicted[some]]
-
-    # G, and in the same pass the row with the largest bound; with two classes they are the same
-    chosen = xp.where(unseen, xp.where(tied, xp.inf, f * terms), -xp.inf).argmax(axis=-1)
-    searched = xp.ones(len(z), dtype=bool)
-    if y is not None:
-        searched = predicted == y
-        chosen = xp.where(searched, chosen, y)
-    shared = w @ ((pi + ~unseen).mean(axis=0) / 2)  # (H,), what the columns that count share: it would cost G digits
-    cotangents = [(pi - ~unseen) @ (w - shared[:, None]).T] + [toward(samples, chosen)] * (len(column) > 2)
-    pulled = pullback(xp.stack(cotangents))[0].reshape(len(cotangents), len(z), -1)
-    G, R, v = pulled[0], pulled[0].copy(), xp.zeros_like(pulled[0])  # v: delta_I G + pi_I D_I of the best I so far
-    best, remaining = xp.full((2, len(z)), -xp.inf, dtype=z.dtype)
-    nearest, rows = chosen.copy(), xp.full(len(z), len(cotangents) - 1)
-
-    def look(some: Array, classes: Array, row: Array) -> None:  # at D_j of one class for each of some samples
-        d, p = delta[some, classes], pi[some, classes]
-        new = d[:, None] * G[some] + p[:, None] * row
-        value = xp.where(d > 0, dual_length(new, norm) / xp.where(d > 0, d, 1), xp.inf)
-        better = value > best[some]
-        best[some] = xp.where(better, value, best[some])
-        nearest[some] = xp.where(better, classes, nearest[some])
-        v[some] = xp.where(better[:, None], new, v[some])
-        R[some] -= p[:, None] * row
-        unseen[some, classes] = False
-
-    seen, width = 0, 1
-    some, chosen, D = samples, chosen[None], pulled[-1:]  # whose rows are at hand, (width, len(some), ...)
-    while True:
-        for classes, row in zip(chosen, D, strict=True):
-            look(some, classes, row)
-        rows[some] += len(chosen)
-        seen += len(chosen)
-        U = remaining_bounds(G[some], R[some], f[some], tied[some], unseen[some], terms[some], norm)
-        remaining[some] = U.max(axis=-1)
-        unproven = searched[some] & (best[some] < MARGIN * remaining[some])
-        some = some[unproven]
-        if not len(some):
-            break
-        # few samples get this far: twice as many rows a round, up to a batch of them, spare the machine most rounds
-        chosen = (-U[unproven]).argsort(axis=-1)[:, : min(width, len(column) - 1 - seen)].T
-        D = pull_rows(body, x, pullback, some, toward(some, chosen))
-        width = min(2 * width, max(1, len(x) // len(some)))
-    log_distance = stable_log_distance(delta[samples, nearest], log_s[:, 0], dual_length(v, norm))
-    r = Perturbations(steepest(v, norm).reshape(x.shape), log_distance)
-    return Found(predicted, nearest, r, Certificate(best, remaining, rows))
+    body: Any  # its backward pass is what rows cost
+    activations: Any
+    w: Array | None  # (H, K); None stands for the identity
+    b: Any
 
 
-def remaining_bounds(G: Array, R: Array, f: Array, tied: Array, unseen: Array, terms: Array, norm: Norm) -> Array:
-    """U_j ``(N, K)``, -inf at the classes seen; ``terms`` are pi_k L_k ``(N, K)``, ``G`` and ``R`` ``(N, D)``."""
-    xp = namespace(G)
-    size = dual_length(G, norm)[:, None]
-    left = xp.where(unseen, terms, 0).sum(axis=-1, keepdims=True)
-    rounding = ROUNDING * (size + terms.sum(axis=-1, keepdims=True))
-    if dual(norm) == 2:
-        unit = xp.where(size > 0, size, 1)
-        g, r = G / unit, R / unit  # their squares neither overflow nor vanish beside one another
-        gg, gr, rr = (xp.einsum("nd,nd->n", a, b)[:, None] for a, b in ((g, g), (g, r), (r, r)))
-        squares = gg + f * f * rr
-        stretched = unit * xp.sqrt(xp.maximum(squares + 2 * f * gr, 0) + ROUNDING * squares)
-    else:
-        stretched = size + f * dual_length(R, norm)[:, None]
-    bounds = xp.fmin(size + f * terms, stretched + f * (left - terms + rounding))
-    return xp.where(unseen, xp.where(tied | xp.isnan(bounds), xp.inf, bounds), -xp.inf)
-
-
-def cut(network: Network, x: Array) -> tuple[int, Any, Array, Any]:
-    """The logits as ``body(x) @ w + b``, and how many layers the body has: a class's row starts from its column of w.
-
-    ``w`` is ``(H, K)``; where the last layer is no dense one, it is the identity.
-    """
+def cut(network: Network) -> Parts:
+    """The network's `Parts`: where the last layer is no dense one, all but the softmax is the body."""
     network.check_classifier()
-    dense_last = len(network.layers) > 1 and network.layers[-2].name == "dense"
-    at = len(network.layers) - (2 if dense_last else 1)
-    body = partial(chain(*network.layers[:at]).apply, network.parameters[:at])
-    if dense_last:
-        return at, body, network.parameters[at]["w"], network.parameters[at]["b"]
-    return at, body, namespace(x).eye(*network.shapes[-1], dtype=x.dtype), 0
+    below, last = body_and_last(network.layers)
+    body = partial(chain(*network.layers[:below]).apply, network.parameters[:below])
+    activations = partial(chain(*network.layers[below:last]).apply, network.parameters[below:last])
+    p = network.parameters[last] if last < len(network.layers) - 1 else {"w": None, "b": 0}
+    return Parts(body, activations, p["w"], p["b"])
 
 
-def pull_rows(body: Any, x: Array, pullback: Any, some: Array, cotangents: Array) -> Array:
-    """The rows ``(R, len(some), D)`` of some samples, whichever way is cheaper.
+def body_and_last(layers: tuple[Layer, ...]) -> tuple[int, int]:
+    """How many layers lie beneath the last activations, and beneath the last dense layer."""
+    last = len(layers) - 1
+    if last < 1 or layers[last - 1].name != "dense":
+        return last, last
+    below = last = last - 1
+    while below and layers[below - 1].elementwise:
+        below -= 1
+    return below, last
 
-    The ``pullback`` at hand is for all samples; one for a few of them needs a forward pass of their own.
+
+class Turn(NamedTuple):
+    """One class of each of some samples, with the start and the row of its D_j."""
+
+    some: Array  # (n,)
+    classes: Array  # (n,)
+    starts: Array  # (n, H)
+    rows: Array  # (n, D)
+
+
+class Search:
+    """The best-first search of `lazy_algorithm_1`, and where it stands; ``stretch`` is that of `stretch_of`."""
+
+    def __init__(self, parts: Parts, stretch: Array, x: Array, norm: Norm, y: Array | None) -> None:
+        xp = namespace(x)
+        self.body, self.x, self.norm = parts.body, x, norm
+        below, self.pullback = vjp(parts.body, x)
+        h, slopes_of = vjp(parts.activations, below)
+        self.slopes = slopes_of(xp.ones_like(h))[0]  # (N, H)
+        self.w = xp.eye(h.shape[1], dtype=h.dtype) if parts.w is None else parts.w
+        z = h @ self.w + parts.b
+        self.predicted = z.argmax(axis=-1)
+        self.searched = xp.ones(len(z), dtype=bool) if y is None else self.predicted == y
+        self.pi, self.delta, self.log_s = stable_weights(z, self.predicted)
+        unseen = xp.arange(z.shape[1]) != self.predicted[:, None]
+        tied = unseen & ~(self.delta > 0)
+        self.t = xp.where(tied, xp.inf, self.pi / xp.where(unseen & ~tied, self.delta, 1))  # ||G + t_j D_j||_*
+        self.span = Span(self.w, self.slopes, self.predicted, stretch, norm)
+        self.first_pass(unseen, tied, y)
+
+    def first_pass(self, unseen: Array, tied: Array, y: Array | None) -> None:
+        """G, and with it the row with the largest bound; of two classes' they are the same."""
+        xp = namespace(self.x)
+        samples, two_classes = xp.arange(len(self.x)), unseen.shape[1] == 2
+        reach = self.t * self.span.reach()
+        chosen = xp.where(unseen, xp.where(tied, xp.inf, reach), -xp.inf).argmax(axis=-1)
+        if y is not None:
+            chosen = xp.where(self.searched, chosen, y)
+        shared = self.w @ (
+            (self.pi + ~unseen).mean(axis=0) / 2
+        )  # (H,), of the columns that count: it would cost G digits
+        start = ((self.pi - ~unseen) @ (self.w - shared[:, None]).T) * self.slopes
+        two = xp.stack([start] + [self.starts(samples, chosen)] * (not two_classes))
+        pulled = self.pullback(two)[0].reshape(len(two), len(two[0]), -1)
+        self.start, self.G = two[0], pulled[0]
+        self.size = dual_length(self.G, self.norm)[:, None]
+        U = self.size + reach
+        self.U = xp.where(unseen, xp.where(xp.isnan(U), xp.inf, U), -xp.inf)  # -inf: seen
+        self.best = xp.full(len(U), -xp.inf, dtype=U.dtype)
+        self.nearest, self.rows = chosen.copy(), xp.full(len(U), len(two) - 1)
+        self.v = xp.zeros_like(self.G)  # delta_I G + pi_I D_I of the best I so far
+        self.turns = [Turn(samples, chosen, two[-1], pulled[-1])]
+
+    def starts(self, some: Array, classes: Array) -> Array:
+        """Where the rows D_j of one class each of some samples begin: ``(len(some), H)``."""
+        return self.slopes[some] * (self.w.T[classes] - self.w.T[self.predicted[some]])
+
+    def run(self) -> Found:
+        """Look at rows until the certificate is complete."""
+        some = namespace(self.x).arange(len(self.x))
+        while True:
+            for turn in self.turns:
+                self.look(turn)
+            some = self.unproven(some)
+            if not len(some):
+                return self.found()
+            self.learn(some)
+            some = self.unproven(some)
+            if not len(some):
+                return self.found()
+            self.turns = self.next_turns(some)
+
+    def look(self, turn: Turn) -> None:
+        """Note the values of the classes whose rows are at hand."""
+        xp = namespace(self.x)
+        some, classes, _, row = turn
+        d, p = self.delta[some, classes], self.pi[some, classes]
+        new = d[:, None] * self.G[some] + p[:, None] * row
+        value = xp.where(d > 0, dual_length(new, self.norm) / xp.where(d > 0, d, 1), xp.inf)
+        better = value > self.best[some]
+        self.best[some] = xp.where(better, value, self.best[some])
+        self.nearest[some] = xp.where(better, classes, self.nearest[some])
+        self.v[some] = xp.where(better[:, None], new, self.v[some])
+        self.U[some, classes] = -xp.inf
+        self.rows[some] += 1
+
+    def unproven(self, some: Array) -> Array:
+        """Those of ``some`` of which another class may still be the nearest; the span goes on with them alone."""
+        kept = self.searched[some] & (self.best[some] < MARGIN * self.U[some].max(axis=-1))
+        self.span.keep(kept)
+        return some[kept]
+
+    def learn(self, some: Array) -> None:
+        """What the rows at hand say of the classes not seen."""
+        xp = namespace(self.x)
+        if not self.span.basis:
+            self.span.add(self.start[some], self.G[some])
+        place = xp.full(len(self.x), -1)
+        place[some] = xp.arange(len(some))
+        for turn in self.turns:
+            kept = place[turn.some] >= 0
+            start, row = (xp.zeros((len(some), a.shape[1]), dtype=a.dtype) for a in (turn.starts, turn.rows))
+            start[place[turn.some[kept]]], row[place[turn.some[kept]]] = turn.starts[kept], turn.rows[kept]
+            self.span.add(start, row)
+        self.U[some] = xp.fmin(self.U[some], self.span.bounds(self.size[some], self.t[some]))
+
+    def next_turns(self, some: Array) -> list[Turn]:
+        """All classes that can still be the nearest, but no more than fill a batch: few rounds are what saves time."""
+        N = len(self.x)
+        order = (-self.U[some]).argsort(axis=-1)[:, :N].T
+        wanted = self.best[some] < MARGIN * self.U[some, order]  # (turns, len(some))
+        width = max(1, int((wanted.sum(axis=-1).cumsum() <= N).sum()))
+        picks = [(some[sel], classes[sel]) for sel, classes in zip(wanted[:width], order, strict=False) if sel.any()]
+        return pull_turns(self.body, self.x, self.pullback, [(*pick, self.starts(*pick)) for pick in picks])
+
+    def found(self) -> Found:
+        """The result, once nothing is unproven."""
+        xp = namespace(self.x)
+        delta = xp.take_along_axis(self.delta, self.nearest[:, None], axis=1)[:, 0]
+        log_distance = stable_log_distance(delta, self.log_s[:, 0], dual_length(self.v, self.norm))
+        r = Perturbations(steepest(self.v, self.norm).reshape(self.x.shape), log_distance)
+        return Found(self.predicted, self.nearest, r, Certificate(self.best, self.U.max(axis=-1), self.rows))
+
+
+def pull_turns(body: Any, x: Array, pullback: Any, picks: list[tuple[Array, Array, Array]]) -> list[Turn]:
+    """The rows of some classes of some samples, whichever way is cheaper.
+
+    The ``pullback`` at hand is for all samples; one for a few of them needs a forward pass of their own, half as dear.
     """
-    stack, samples, features = cotangents.shape
-    if 2 * samples < len(x):
+    xp = namespace(x)
+    some = xp.concatenate([pick[0] for pick in picks])
+    if 2 * len(picks) * len(x) > 3 * len(some):
         _, pullback = vjp(body, x[some])
-        return pullback(cotangents)[0].reshape(stack, samples, -1)
-    padded = namespace(x).zeros((stack, len(x), features), dtype=cotangents.dtype)
-    padded[:, some] = cotangents
-    return pullback(padded)[0].reshape(stack, len(x), -1)[:, some]
+        rows = pullback(xp.concatenate([starts for *_, starts in picks]))[0].reshape(len(some), -1)
+        ends = np.cumsum([len(pick[0]) for pick in picks])
+        return [Turn(*pick, rows[end - len(pick[0]) : end]) for pick, end in zip(picks, ends.tolist(), strict=True)]
+    padded = xp.zeros((len(picks), len(x), *picks[0][2].shape[1:]), dtype=x.dtype)
+    for place, (chosen, _, starts) in zip(padded, picks, strict=True):
+        place[chosen] = starts
+    pulled = pullback(padded)[0].reshape(len(picks), len(x), -1)
+    return [Turn(*pick, rows[pick[0]]) for pick, rows in zip(picks, pulled, strict=True)]
 
 
-def reach_of(network: Network, x: Array, norm: Norm) -> Array | None:
-    """An upper bound of ||J_j - J_i||_* for any two classes, ``(K, K)``, at every input shaped like those of ``x``.
+def stretch_of(network: Network, x: Array, norm: Norm) -> Array | None:
+    """How much longer a row can be, in the dual norm, than its start in L2, at every input shaped like those of ``x``.
 
-    ||w_j - w_i|| times the bounds of the layers beneath (`cut`). From L2 to the dual norm: ||v||_q <= D^(1/q - 1/2)
-    ||v||_2 for q < 2 on D numbers, and ||v||_q <= ||v||_2 for the others. None if a layer states no bound.
+    The product of the bounds of the layers beneath the last activations, by ||v||_q <= D^(1/q - 1/2) ||v||_2 for q < 2
+    on D numbers, and ||v||_q <= ||v||_2 for the others. None if a layer states no bound.
     """
-    at, _, w, _ = cut(network, x)
+    below, last = body_and_last(network.layers)
+    if any(layer.bound is None for layer in network.layers[:last]):
+        return None
     product: Any = SLACK * x[0].size ** max(1 / dual(norm) - 1 / 2, 0)
-    for i, layer in enumerate(network.layers[:at]):
+    for i, layer in enumerate(network.layers[:below]):
         bound = layer.bound
-        if bound is None:
-            return None
         if isinstance(bound, WeightBound):
             place = i - len(network.layers)  # from the end, so that a split network's classifier finds its own again
             bound = network.memory.recall(place, network.parameters[i]["w"], network.shapes[i], bound)
         product = product * bound
-    return product * network.memory.recall("columns", w, w.shape, COLUMNS)
+    return namespace(x).asarray(product, dtype=x.dtype)
 
 
 def all_rows(network: Network, x: Array, norm: Norm, y: Array | None) -> Found:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.backend import DTYPES, asarray, namespace
+from minilwa.backend import DTYPES, asarray, frozen, namespace
 from minilwa.bounds import Memory
 from minilwa.errors import InputError
 from minilwa.layers import Layer, Shape, chain, conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
@@ -100,7 +100,7 @@ def create(
 ) -> Network:
     """A network with fresh parameters; the same seed gives the same ones on every device and, rounded, dtype."""
     parameters, shapes = initialise(layers, input_shape, np.random.default_rng(seed))
-    return Network(tuple(layers), tree_map(lambda a: asarray(a, dtype, device), parameters), shapes)
+    return Network(tuple(layers), tree_map(lambda a: frozen(asarray(a, dtype, device)), parameters), shapes)
 
 
 def initialise(layers: Sequence[Layer], input_shape: Shape, rng: Any) -> tuple[tuple[Tree, ...], tuple[Shape, ...]]:

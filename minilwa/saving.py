@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minilwa import layers
-from minilwa.backend import Array, asarray, to_numpy
+from minilwa.backend import Array, asarray, frozen, to_numpy
 from minilwa.errors import InputError
 from minilwa.files import read_npz, write_npz
 from minilwa.networks import Network, initialise
@@ -54,7 +54,7 @@ def load_checkpoint(path: str | os.PathLike[str], device: str = "cpu") -> tuple[
         velocity = _fill(template, arrays, "v", device) if "v0" in arrays else tree_map(lambda p: p * 0, parameters)
         if arrays or len({p.dtype for p in leaves(parameters)}) > 1:
             raise ValueError("arrays that belong to no layer, or of several dtypes")
-        return Network(stack, parameters, shapes), header["training"], velocity
+        return Network(stack, tree_map(frozen, parameters), shapes), header["training"], velocity
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, RecursionError) as error:
         raise InputError("network", f"{path} ({error})", "a file that minilwa.save wrote") from None
 

@@ -110,7 +110,7 @@ def train(
             save(checkpoint, network, settings | {"epochs_done": epoch + 1}, () if last else velocity)
     if checkpoint is not None and recipe.epochs == 0:
         save(checkpoint, network, settings | {"epochs_done": 0})
-    return network
+    return replace(network, memory=Memory())  # those remembered belong to weights long gone
 
 
 def fingerprint(*arrays: Array) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from minilwa.attacks import ATTACKS, deepfool, fmn, lbfgs, noise, pgd, single_step, square
 from minilwa.attacks.common import Gradients, margins, project
@@ -125,7 +126,7 @@ def test_square_finds_what_noise_does_not():
     distances = exact_distances(net, x, y, w, "l2")
     radius = 1.6 * float(np.median(distances))
     near = distances < np.median(distances)
-    by_square, by_noise = (predict(net, attack(net, x, y, radius)) != y for attack in (square, noise))
+    by_square, by_noise = (predict(net, attack(net, x, y, radius)) != y for attack in (AT_RADIUS["square"], noise))
     assert by_square[near].mean() > 0.9
     assert by_noise[near].mean() < by_square[near].mean()
 
@@ -165,25 +166,25 @@ def test_deepfools_direction_pushes_what_is_wrong_on():
 def plane():
     """A small network on the plane, points of it, and the true distances within a step of the search."""
     net = mlp(2, 24, 24, 4, seed=5, dtype="float64")
-    rng = np.random.default_rng(6)
+    rng = np.random.default_rng(8)
     net = net.with_parameters(tree_map(lambda p: p + rng.normal(size=p.shape) * 0.1, net.parameters))
-    x = rng.random((200, 2))
+    x = rng.normal(size=(40, 2)) / 2
     y = predict(net, x)
-    x, y = x[::5], y[::5]
+    assert len(np.unique(y)) == 4
     true = {norm: brute_force(net, x, y, norm) for norm in P}
-    near = np.isfinite(true["l2"] + true["linf"])
+    near = (true["linf"] > 0.01) & np.isfinite(true["l2"] + true["linf"])
     return net, x[near], y[near], {norm: distances[near] for norm, distances in true.items()}
 
 
 def brute_force(net, x, y, norm, angles=500, radii=100):
     """The least distance to another class along rays, inf where there is none within 1.5; never too small.
 
-    On a grid, then between two radii of it; then, at the angles near the one found, the same again.
+    On a grid, twice between two radii of the last; then the same again at angles near the one found.
     """
     found = np.empty(len(x))
     for n in range(len(x)):
         angle, reach = np.linspace(0, 2 * np.pi, angles, endpoint=False), np.linspace(0, 1.5, radii)
-        for look in range(4):
+        for look in range(5):
             ray = np.stack([np.cos(angle), np.sin(angle)], axis=1)
             ray /= np.linalg.norm(ray, ord=P[norm], axis=1, keepdims=True)
             points = x[n] + reach[:, None, None] * ray
@@ -193,7 +194,7 @@ def brute_force(net, x, y, norm, angles=500, radii=100):
             if not other.any():
                 break
             step = reach[1] - reach[0]
-            if look == 1:
+            if look == 2:
                 best = angle[other[first].argmax()]
                 angle = np.linspace(best - 4 * np.pi / angles, best + 4 * np.pi / angles, angles)
                 reach = np.linspace(max(0, 0.98 * found[n] - step), found[n], radii)
@@ -209,13 +210,14 @@ def test_the_search_finds_the_distances_of_a_linear_network():
         np.testing.assert_allclose(found[exact < 1.5], exact[exact < 1.5], rtol=2e-4)
 
 
-# how many times the true distance a minimum-norm attack finds: at the median, and for all but one in ten
+# how many times the true distance a minimum-norm attack needs, at the median; for how many 1.5 times are enough. L-BFGS
+# aims at one class, which need not be the nearest one once the network bends, and cannot always be reached.
 WITHIN = {
-    "deepfool": (1.03, 1.5),
-    "deepfool linf": (1.03, 1.5),
-    "fmn": (1.01, 1.5),
-    "fmn linf": (1.01, 1.5),
-    "lbfgs": (1.05, 1.5),
+    "deepfool": (1.2, 0.75),
+    "deepfool linf": (1.2, 0.75),
+    "fmn": (1.001, 0.9),
+    "fmn linf": (1.001, 0.9),
+    "lbfgs": (1.3, 0.6),
 }
 
 
@@ -230,7 +232,7 @@ def test_minimum_norms_in_the_plane(name, plane):
     assert ratio.min() > 0.999
     median, most = WITHIN[name]
     assert np.median(ratio) < median
-    assert np.quantile(ratio, 0.9) < most
+    assert (ratio < 1.5).mean() > most
 
 
 @pytest.mark.parametrize("name", ["pgd", "pgd margin", "pgd linf"])
@@ -327,6 +329,16 @@ def test_attacks_without_chance_treat_every_sample_by_itself(name):
     assert close.mean() > 0.9  # rounding depends on the batch, and L-BFGS may stop an iteration sooner for it
 
 
+@pytest.mark.parametrize("name", ["single step", "pgd", "noise", "deepfool", "lbfgs"])
+def test_results_do_not_depend_on_the_number_of_threads_beyond_rounding(name):
+    net, x, y = convolutional("float64")
+    with threadpool_limits(2, user_api="blas"):
+        in_shares = ALL[name](net, x, y)
+    with threadpool_limits(1, user_api="blas"):
+        whole = ALL[name](net, x, y)
+    assert (np.abs(in_shares - whole).max(axis=(1, 2, 3)) < 1e-7).mean() > 0.9
+
+
 @pytest.mark.parametrize("name", ["pgd", "fmn", "deepfool", "lbfgs"])
 def test_what_is_broken_is_broken_in_any_batch(name):
     net, x, y = convolutional()
@@ -351,7 +363,7 @@ def test_parts_of_a_batch_and_ticks():
 
 def test_a_flat_image_is_attacked_like_an_image_of_one_row():
     net, x, y, _ = linear(4, shape=(30,))
-    x_hat = square(net, x, y, 0.5)
+    x_hat = square(net, x, y, 0.5, queries=300)
     assert x_hat.shape == x.shape
     assert (margins(net.logits(x_hat), y) > margins(net.logits(x), y)).all()
 
@@ -507,6 +519,7 @@ def test_the_registry_runs_everything():
         options = {"clip": True, "tick": lambda images: None}
         options |= {"watch": Gradients()} if attack.gradients else {}
         options |= {"seed": 5} if attack.random else {}
+        options |= {"queries": 50} if name == "square" else {}
         x_hat = attack.run(net, x, y, *((0.2,) if attack.at_radius else ()), **options)
         assert x_hat.shape == x.shape, name
         assert not attack.at_radius or sizes(x_hat - x, attack.norm).max() < 0.2 * (1 + 1e-5), name

@@ -2,21 +2,21 @@
 
 import math
 from dataclasses import replace
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from reach import reach_of
 
-from minilwa import lazy
 from minilwa.algorithms import SGD, loss_gradient
-from minilwa.bounds import RENEW, SLACK, Memory, WeightBound, column_distances, convolution_norm, matrix_norm
+from minilwa.backend import frozen
+from minilwa.bounds import RENEW, SLACK, Memory, WeightBound, convolution_norm, matrix_norm
 from minilwa.conv import conv2d
 from minilwa.jacobian import jacobian_rows
 from minilwa.layers import CATALOGUE, chain, conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
-from minilwa.lazy import COLUMNS, lazy_algorithm_1, reach_of
+from minilwa.lazy import lazy_algorithm_1
 from minilwa.networks import create, join, lenet, mlp, split
 from minilwa.norms import dual
 from minilwa.tape import vjp
@@ -54,19 +54,6 @@ def test_matrix_norm_is_the_operator_norm(seed, rows, columns, scale, rank):
     assert_allclose(norm, spectral(w), rtol=1e-7)
     v = rng.normal(size=(50, rows))
     assert (np.linalg.norm(v @ w, axis=1) * ABOVE <= norm * np.linalg.norm(v, axis=1)).all()
-
-
-@given(SEEDS, st.integers(1, 40), st.integers(2, 12), st.sampled_from([0, 1, 1e3, 1e6]), st.sampled_from([0, 1e-9, 1]))
-def test_column_distances_are_above_the_distances_and_near_them(seed, inputs, K, common, apart):
-    """However long the columns are beside their differences, and where some are the same."""
-    rng = np.random.default_rng(seed)
-    w = common * rng.normal(size=(inputs, 1)) + apart * rng.normal(size=(inputs, K))
-    w[:, -1] = w[:, 0]
-    found = column_distances(w, (inputs,))
-    direct = np.linalg.norm(w[:, :, None] - w[:, None, :], axis=0)
-    assert found.shape == (K, K)
-    assert (direct <= found).all()
-    assert (found <= direct + 3e-6 * np.linalg.norm(w, axis=0).max()).all()
 
 
 # --- convolutions ----------------------------------------------------------------------------------------------------
@@ -206,7 +193,7 @@ NETWORKS = {
 
 def reaches(network, norm, x):
     """L ``(N, K)``: the bound of ||D_j||_* where the class predicted is J."""
-    return np.asarray(reach_of(network, x, norm))[network.logits(x).argmax(axis=1)]
+    return reach_of(network, x, norm)[network.logits(x).argmax(axis=1)]
 
 
 def true_lengths(network, norm, x):
@@ -256,7 +243,6 @@ class Counted:
 
 BOUNDS = {
     "dense": (dense(6).bound, (9, 6), (9,)),
-    "columns": (COLUMNS, (9, 6), (9,)),
     "conv": (conv(3, 3, 2, 1).bound, (3, 2, 3, 3), (2, 6, 7)),
 }
 every_bound = pytest.mark.parametrize("kind", BOUNDS)
@@ -318,7 +304,6 @@ def test_a_change_of_the_weights_changes_a_bound_as_stated_at_most(kind, seed, s
     ("kind", "change"),
     [
         ("dense", np.ones((9, 6))),
-        ("columns", np.outer(np.ones(9), [1, -1, 0, 0, 0, 0])),
         ("conv", np.ones((3, 2, 3, 3))),  # on the frequency 0 all places of a filter add up
     ],
 )
@@ -357,7 +342,7 @@ every_network = pytest.mark.parametrize("kind", SMALL)
 
 
 def counting(network):
-    """The network with its layers' norms counted, and the counters: the last layer's is `lazy.COLUMNS`."""
+    """The network with its layers' norms counted, and the counters; the last layer's is not asked for."""
     counters = [Counted(layer.bound.norm) for layer in network.layers[:-2] if isinstance(layer.bound, WeightBound)]
     left = iter(counters)
     layers = tuple(
@@ -388,6 +373,7 @@ def test_bounds_follow_steps_of_training(kind, rate):
 @pytest.mark.parametrize("factor", [1.0001, 1.2, 3, 1000, 0.001])
 def test_bounds_follow_changes_in_place(kind, factor):
     network, counters = counting(SMALL[kind]())
+    network = network.with_parameters(tree_map(np.copy, network.parameters))  # those it came with are read-only
     x = np.random.default_rng(3).normal(size=(20, *network.input_shape)).astype(np.float32)
     lazy_algorithm_1(network, x)
     for part in network.parameters:
@@ -402,14 +388,40 @@ def test_bounds_follow_changes_in_place(kind, factor):
 def test_nothing_is_computed_again_while_nothing_changes(kind):
     network, counters = counting(SMALL[kind]())
     x = np.random.default_rng(4).normal(size=(30, *network.input_shape)).astype(np.float32)
-    columns = Counted(column_distances)
-    with patch.object(lazy, "COLUMNS", COLUMNS._replace(norm=columns)):
-        for norm in NORMS:
-            lazy_algorithm_1(network, x, norm)
-        lazy_algorithm_1(network.with_parameters(tree_map(np.copy, network.parameters)), x)
-        _, classifier = split(network, 2)
-        lazy_algorithm_1(classifier, split(network, 2)[0](x))
-    assert [c.calls for c in (*counters, columns)] == [1] * (len(counters) + 1)
+    for norm in NORMS:
+        lazy_algorithm_1(network, x, norm)
+    lazy_algorithm_1(network.with_parameters(tree_map(np.copy, network.parameters)), x)
+    _, classifier = split(network, 2)
+    lazy_algorithm_1(classifier, split(network, 2)[0](x))
+    assert [c.calls for c in counters] == [1] * len(counters)
+
+
+@every_network
+def test_frozen_weights_are_known_by_being_the_same(kind):
+    """No copy of them is kept, and none of their numbers is read again."""
+    network = SMALL[kind]()
+    x = np.random.default_rng(4).normal(size=(5, *network.input_shape)).astype(np.float32)
+    lazy_algorithm_1(network, x)
+    kept = [copy for copy, _ in network.memory.entries.values()]
+    weights = [part["w"] for part in network.parameters if part]
+    assert kept
+    assert all(any(copy is w for w in weights) for copy in kept)
+    for w in weights:
+        with pytest.raises(ValueError, match="read-only"):
+            w[...] = 0
+
+
+def test_read_only_views_are_copied_since_their_base_may_change():
+    memory, bound = Memory(), WeightBound(matrix_norm, 1.0)
+    base = np.eye(3)
+    view = base[:]
+    view.flags.writeable = False
+    before = memory.recall(0, view, (3,), bound)
+    base *= 100
+    assert memory.recall(0, view, (3,), bound) >= 100 > before
+    own = frozen(base[:])
+    base *= 0
+    assert own[0, 0] == 100
 
 
 @every_network

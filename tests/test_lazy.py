@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from reach import reach_of
 from threadpoolctl import threadpool_limits
 
 from minilwa import parallel, tape
@@ -19,10 +20,11 @@ from minilwa.directions import adv_alpha
 from minilwa.errors import InputError
 from minilwa.jacobian import jacobian_rows
 from minilwa.layers import Layer, chain, conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
-from minilwa.lazy import lazy_algorithm_1, reach_of, remaining_bounds
+from minilwa.lazy import lazy_algorithm_1
 from minilwa.methods import METHODS
 from minilwa.networks import Network, create, initialise, mlp, split
 from minilwa.norms import dual, exponent
+from minilwa.span import LARGEST, Span
 from minilwa.training import Recipe, train
 from minilwa.tree import tree_map
 
@@ -157,7 +159,7 @@ def truth(network, x, norm, layered=True):
     values[samples, predicted] = -np.inf
     lengths = np.linalg.norm(D, dual(norm), axis=-1)
     if layered:
-        lengths = np.asarray(reach_of(network, x, norm), dtype=np.float64)[predicted]
+        lengths = reach_of(network, x, norm)[predicted]
     terms = pi * lengths
     longest = np.linalg.norm(rows, dual(norm), axis=-1).max(axis=1, keepdims=True)  # G is their mean less one of them
     eps = np.finfo(network.dtype).eps
@@ -304,12 +306,12 @@ def test_where_all_rows_are_zero_there_is_no_direction(norm, dtype):
     hidden, head = network.parameters[1], {**network.parameters[3], "b": b}
     blind = network.with_parameters((below, hidden, (), {**head, "w": 0 * head["w"]}, end))
     dead = network.with_parameters((below, {**hidden, "b": np.full(9, -100, dtype)}, (), head, end))
-    for net, rows in ((blind, 2), (dead, 7)):  # where the bounds are zero too, nothing needs a look
+    for net in (blind, dead):  # the bounds are zero too: nothing needs a look
         found = check(net, x, norm, layered=False)
         assert not found.perturbation.direction.any()
         assert (found.perturbation.log_distance == np.inf).all()
         assert not found.certificate.best.any()
-        assert (found.certificate.rows == rows).all()
+        assert (found.certificate.rows == 2).all()
 
 
 @given(st.data(), st.sampled_from(NORMS))
@@ -508,60 +510,88 @@ def test_inputs_are_left_as_they_are():
 
 @given(
     seed=SEEDS,
-    K=st.integers(2, 12),
+    K=st.integers(3, 12),
     size=st.integers(1, 300),
     norm=st.sampled_from(NORMS),
     dtype=st.sampled_from(DTYPES),
-    slack=st.sampled_from([1, 1.001, 2, 100]),
     steep=st.sampled_from([0, 3, 5.5, 7]),
     scale=st.sampled_from([1e-6, 1, 1e6]),
 )
 @settings(max_examples=300)
-def test_remaining_bounds_are_never_below_the_values(seed, K, size, norm, dtype, slack, steep, scale):
-    check_remaining_bounds(seed, K, size, norm, dtype, slack, steep, scale)
+def test_bounds_of_the_span_are_never_below_the_values(seed, K, size, norm, dtype, steep, scale):
+    check_span(seed, K, size, norm, dtype, steep, scale)
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e-15, 1e15, 1e25])
 @pytest.mark.parametrize("norm", NORMS)
-def test_remaining_bounds_of_rows_whose_squares_are_no_float32(norm, scale):
+def test_bounds_of_rows_whose_squares_are_no_float32(norm, scale):
     for seed in range(10):
-        check_remaining_bounds(seed, 4, 20, norm, "float32", 1, seed % 8, scale)
+        check_span(seed, 4, 20, norm, "float32", seed % 8, scale)
 
 
-def check_remaining_bounds(seed, K, size, norm, dtype, slack, steep, scale):
-    """For rows D_j, weights pi and f of any size, drawn apart from each other, and any classes seen."""
-    rng, N, eps = np.random.default_rng(seed), 4, np.finfo(dtype).eps
-    pi = rng.dirichlet(np.full(K, rng.choice([0.05, 1, 100])), N).astype(dtype)
-    common, own = rng.normal(size=(N, 1, size)), rng.choice([0.01, 1]) * rng.normal(size=(N, K, size))
-    D = (scale * (common + own)).astype(dtype)
-    f = (10 ** rng.uniform(0, steep or 0.01, (N, K))).astype(dtype)
-    reach = np.linalg.norm(D.astype(np.float64), dual(norm), axis=-1) * slack * (1 + 1e-6)
-    G = np.einsum("nk,nkd->nd", pi, D)
-    exact = pi[..., None].astype(np.float64) * D
-    along = exact.sum(axis=1, keepdims=True) + f[..., None].astype(np.float64) * exact
-    values = np.linalg.norm(along, dual(norm), axis=-1)
-    unseen, tied, R = np.ones((N, K), dtype=bool), np.zeros((N, K), dtype=bool), G.copy()
+def check_span(seed, K, size, norm, dtype, steep, scale):
+    """For linear maps B, starts that share much or little, and weights of any size; classes are seen in any order."""
+    rng, N, H = np.random.default_rng(seed), 4, int(np.random.default_rng(seed).integers(1, 12))
+    w = (scale * (rng.normal(size=(H, 1)) + rng.choice([0.001, 1]) * rng.normal(size=(H, K)))).astype(dtype)
+    slopes = (rng.random((N, H)) * rng.choice([0, 1], (N, H), p=[0.3, 0.7])).astype(dtype)
+    predicted = rng.integers(0, K, N)
+    B = rng.normal(size=(N, H, size)) * rng.choice([1, 1e-3], (N, H, 1))
+    stretch = np.linalg.norm(B, 2, axis=(1, 2)).max() * size ** max(1 / dual(norm) - 1 / 2, 0) * (1 + 1e-5)
+    starts = slopes[:, None] * (w.T - w.T[predicted][:, None])  # (N, K, H)
+    pi = rng.dirichlet(np.full(K, rng.choice([0.05, 1, 100])), N)
+    exact = np.einsum("nkh,nhd->nkd", starts.astype(np.float64), B)  # D_j, (N, K, D)
+    start = np.einsum("nk,nkh->nh", pi, starts)
+    G = np.einsum("nk,nkd->nd", pi, exact)
+    t = pi * 10 ** rng.uniform(0, steep or 0.01, (N, K))
+    values = np.linalg.norm(G[:, None] + t[..., None] * exact, dual(norm), axis=-1)
+    longest = np.linalg.norm(exact, dual(norm), axis=-1).max(axis=1, keepdims=True)
+    blur = 100 * np.finfo(dtype).eps * (1 + t) * longest  # of the rows as they are given
+    span = Span(w, slopes, predicted, np.asarray(stretch, dtype=dtype), norm)
+    span.add(start.astype(dtype), G.astype(dtype))
+    rows, size_of_G = exact.astype(dtype), np.linalg.norm(G, dual(norm), axis=-1)[:, None].astype(dtype)
+    unseen, before = np.ones((N, K), dtype=bool), np.inf
     for j in rng.permutation(K):
-        U = remaining_bounds(G, R, f, tied, unseen, pi * reach.astype(dtype), norm)
-        assert U.shape == (N, K)
-        assert (U[~unseen] == -np.inf).all()
-        assert (values * (1 - 10 * eps) <= U)[unseen].all()
-        R -= pi[:, j, None] * D[:, j]
+        U = span.bounds(size_of_G, t.astype(dtype))
+        assert (U.shape, U.dtype) == ((N, K), np.dtype(dtype))
+        assert (values - blur <= U)[unseen].all()
+        left = span.reach()
+        assert (left <= before).all()
+        before = left
+        span.add(starts[:, j], rows[:, j])
         unseen[:, j] = False
+    assert len(span.basis) <= LARGEST
 
 
-def test_both_bounds_bite():
-    """The triangle inequality is the smaller one at the start, the residual once the heavy classes are known."""
-    G, tied = np.array([[3.0, 4.0]]), np.zeros((1, 3), dtype=bool)
-    f, terms = np.array([[1.0, 2.0, 4.0]]), np.array([[2.0, 1.0, 0.5]])
-    none = remaining_bounds(G, G, f, tied, ~tied, terms, "l2")
-    assert_allclose(none, 5 + f * terms, rtol=1e-5)
-    known = remaining_bounds(G, 0 * G, f, tied, np.array([[False, True, True]]), terms, "l2")
-    assert_allclose(known[0, 1:], [5 + 2 * 0.5, 5 + 4 * 0.5], rtol=1e-4)  # of the two terms the smaller, either way
-    last = remaining_bounds(G, np.array([[-0.3, -0.4]]), f, tied, np.array([[False, False, True]]), 100 * terms, "l2")
-    assert_allclose(last[0, 2], 5 - 4 * 0.5, rtol=1e-2)
-    at_a_tie = remaining_bounds(G, G, f, ~tied, np.array([[False, True, True]]), terms, "l2")
-    assert_array_equal(at_a_tie, [[-np.inf, np.inf, np.inf]])
+def test_what_the_span_knows_it_knows_exactly():
+    """Three classes whose starts lie in a plane: G and one row give the last class's value, whatever L is."""
+    rng = np.random.default_rng(1)
+    w, B = rng.normal(size=(5, 3)), rng.normal(size=(1, 5, 7))
+    slopes, predicted, pi, t = np.ones((1, 5)), np.array([0]), np.array([[0, 0.7, 0.3]]), np.array([[0, 2.0, 3.0]])
+    starts = w.T - w.T[0]
+    rows, start = starts @ B[0], pi @ starts
+    span = Span(w, slopes, predicted, np.asarray(1000.0), "l2")
+    span.add(start, start @ B[0])
+    size = np.linalg.norm(start @ B[0])[None, None]
+    loose = span.bounds(size, t)[0, 2]
+    span.add(starts[1:2], rows[1:2])
+    value = np.linalg.norm(start @ B[0] + 3 * rows[2])
+    assert loose > 10 * value
+    assert_allclose(span.bounds(size, t)[0, 2], value, rtol=1e-3)
+
+
+def test_a_span_goes_on_with_some_of_the_samples():
+    rng = np.random.default_rng(2)
+    w, slopes, predicted = rng.normal(size=(6, 4)), rng.random((5, 6)), np.array([0, 1, 2, 3, 0])
+    start, row, t, kept = rng.normal(size=(5, 6)), rng.normal(size=(5, 9)), rng.random((5, 4)), np.arange(5) % 2 == 0
+    size = np.linalg.norm(row, axis=1, keepdims=True)
+    for norm in NORMS:
+        whole, part = (Span(w, slopes, predicted, np.asarray(2.0), norm) for _ in range(2))
+        whole.add(start, row)
+        part.keep(np.ones(5, dtype=bool))
+        part.add(start, row)
+        part.keep(kept)
+        assert_allclose(part.bounds(size[kept], t[kept]), whole.bounds(size, t)[kept], rtol=1e-12)
+        assert_allclose(part.reach(), whole.reach()[kept], rtol=1e-12)
 
 
 # --- without bounds, and refusals ------------------------------------------------------------------------------------

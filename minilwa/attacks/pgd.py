@@ -54,11 +54,10 @@ def pgd(
 
         x_hat <- project(x_hat + alpha * the steepest direction of the loss)
 
-    alpha falls from ``stride[0]`` to ``stride[1]`` radii along a cosine: across the ball first.
-    The first run starts at the end of DeepFool's step, as far as the radius goes (from x itself the loss often leads to
-    a class that is not the nearest), the others at a uniform draw from the ball. Misclassified samples come back
-    unchanged; a sample that is broken leaves. With ``clip`` each iterate is projected on the ball, then set back into
-    [0, 1] (which keeps it in the ball).
+    alpha falls from ``stride[0]`` to ``stride[1]`` radii along a cosine. The first run starts at the end of DeepFool's
+    step, as far as the radius goes (from x itself the loss often leads to a class that is not the nearest), the others
+    at a uniform draw from the ball. Misclassified samples come back unchanged; a sample that is broken leaves. With
+    ``clip`` each iterate is projected on the ball, then set back into [0, 1], which keeps it in the ball.
     """
     check_radius(radius)
     check_ball(norm)

@@ -25,7 +25,7 @@ def square(
     x: Array,
     y: Array,
     radius: float,
-    queries: int = 2000,
+    queries: int = 5000,
     area: float = 0.1,
     clip: bool = False,
     seed: int = 0,

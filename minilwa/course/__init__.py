@@ -1,0 +1,9 @@
+"""The coursework: what its notebooks call, and how they are released and graded (``minilwa course``).
+
+The assignments themselves, with solutions and hidden tests, are in ``tutorials/coursework`` of a clone and never in
+the installed package, which every student has.
+"""
+
+from minilwa.course.checks import call, expect, require, same
+
+__all__ = ["call", "expect", "require", "same"]

@@ -1,0 +1,100 @@
+"""What the backward rows computed so far say of those that were not: an upper bound for each class.
+
+A row D_j = B d_j is the image of its start d_j, the cotangent at the last hidden layer, under the backward pass B of
+the layers beneath, which is linear. The starts of all classes are known without any pass. So let q_1, q_2, ... be
+orthonormal vectors that span the starts of the rows computed, and Q_i = B q_i the same combinations of those rows. With
+d_j = sum_i c_ij q_i + e_j, e_j orthogonal to all q_i, and a bound L >= ||B||_2 from the layers' operator norms,
+
+    ||G + t_j D_j||_* <= ||G + t_j sum_i c_ij Q_i||_* + t_j s L ||e_j||_2  =  U_j
+
+by the triangle inequality, where ||v||_* <= s ||v||_2. For L2 the first term comes from the products <Q_i, Q_k>, for
+other norms the triangle inequality splits it up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minilwa.backend import Array, namespace
+from minilwa.norms import Norm, dual, dual_length, length
+
+FLAT = 1 / 32  # a start with less than this outside the span is left out: its rounding would be blown up
+LARGEST = 8  # vectors: what more of them tell is not worth their memory
+
+
+class Span:
+    """Orthonormal starts with their rows, sample by sample, and what they leave of the other classes' starts.
+
+    ``w`` ``(H, K)`` are the columns of the last layer, ``slopes`` ``(N, H)`` the derivatives of the activations beneath
+    it: d_j = slopes * (w_j - w_J) with J = ``predicted`` ``(N,)``. ``stretch`` is s L.
+    """
+
+    def __init__(self, w: Array, slopes: Array, predicted: Array, stretch: Array, norm: Norm) -> None:
+        xp = namespace(w)
+        largest = xp.abs(w).max()
+        self.unit = xp.where(largest > 0, largest, 1)  # of starts: their squares neither overflow nor vanish
+        self.w, self.slopes, self.predicted, self.norm = w / self.unit, slopes, predicted, norm
+        self.stretch = stretch * self.unit
+        self.rounding = 10 * math.sqrt(len(w)) * float(np.finfo(w.dtype).eps)  # of a sum of H products, ten deviations
+        energy = xp.square(slopes)
+        squares = energy @ xp.square(self.w)  # (N, K)
+        self.added = squares + self.at_predicted(squares)
+        self.left = self.added - 2 * ((energy * self.w.T[predicted]) @ self.w)  # ||e_j||^2, (N, K)
+        self.basis: list[tuple[Array, Array, Array, Array]] = []  # q (N, H), Q (N, D), ||Q||_* (N, 1), c (N, K)
+
+    def keep(self, kept: Array) -> None:
+        """Go on with some of the samples, ``kept`` ``(N,)`` of bools."""
+        self.slopes, self.predicted = self.slopes[kept], self.predicted[kept]
+        self.added, self.left = self.added[kept], self.left[kept]
+        self.basis = [(q[kept], Q[kept], size[kept], c[kept]) for q, Q, size, c in self.basis]
+
+    def at_predicted(self, values: Array) -> Array:
+        """``values`` ``(N, K)`` at the predicted classes: ``(N, 1)``."""
+        return namespace(values).take_along_axis(values, self.predicted[:, None], axis=1)
+
+    def reach(self) -> Array:
+        """s L ||e_j||, a bound of what is not known of the rows: ``(N, K)``."""
+        xp = namespace(self.left)
+        return self.stretch * xp.sqrt(xp.maximum(self.left, 0) + self.rounding * self.added)
+
+    def add(self, start: Array, row: Array) -> None:
+        """Widen the span by a row ``(N, D)`` with its start ``(N, H)``; a start of zeros leaves it as it is."""
+        if len(self.basis) == LARGEST:
+            return
+        xp = namespace(start)
+        q, Q = start / self.unit, row
+        size = length(q)
+        for _ in range(2 if self.basis else 0):  # once would leave a small vector far from orthogonal
+            for known, image, *_ in self.basis:
+                along = (q * known).sum(axis=-1, keepdims=True)
+                q, Q = q - along * known, Q - along * image
+        rest = length(q) if self.basis else size
+        shrink = xp.where(rest > FLAT * size, 1 / xp.where(rest > 0, rest, 1), 0)[:, None]
+        q, Q = q * shrink, Q * shrink
+        c = (q * self.slopes) @ self.w
+        c -= self.at_predicted(c)
+        self.left = self.left - c * c
+        self.basis.append((q, Q, dual_length(Q, self.norm)[:, None], c))
+
+    def bounds(self, size: Array, t: Array) -> Array:
+        """U_j ``(N, K)`` for weights t_j ``(N, K)``, where G, of dual norm ``size`` ``(N, 1)``, was added first."""
+        xp = namespace(t)
+        parts = [t * c * length for _, _, length, c in self.basis]  # (N, K), along Q / ||Q||_*
+        parts[0] = parts[0] + size
+        if dual(self.norm) == 2:
+            top = xp.abs(xp.stack(parts)).max(axis=0)
+            top = xp.where(top > 0, top, 1)
+            units = [Q / xp.where(length > 0, length, 1) for _, Q, length, _ in self.basis]
+            squares: Any = 0
+            for i, a in enumerate(parts):
+                for k, b in enumerate(parts[: i + 1]):
+                    cosine = (units[i] * units[k]).sum(axis=-1, keepdims=True)
+                    squares = squares + (2 - (i == k)) * cosine * (a / top) * (b / top)
+            total: Any = top * xp.sqrt(xp.maximum(squares, 0) + self.rounding)
+        else:
+            total = sum(map(abs, parts))
+        U = total + t * self.reach()
+        return xp.where(xp.isnan(U), xp.inf, U)

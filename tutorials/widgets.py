@@ -1,0 +1,35 @@
+"""Sliders, where the notebook can show them; elsewhere the picture is drawn once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def slider(draw: Callable[..., object], **controls: Any) -> None:
+    """Call ``draw(name=value, ...)`` whenever a control moves.
+
+    Each control is ``name=(low, high, step, start)``, a slider of whole numbers if all four are whole, or
+    ``name=[choices]``, a menu that starts at the first. Without ipywidgets ``draw`` is called once, with the starts.
+    """
+    starts = {name: c[0] if isinstance(c, list) else c[3] for name, c in controls.items()}
+    try:
+        import ipywidgets
+    except ImportError:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in starts.items())
+        print(f"No sliders here (pip install ipywidgets). This is {draw.__name__}({arguments}); call it with others.")
+        draw(**starts)
+        return
+    from IPython.display import display
+
+    display(ipywidgets.interactive(draw, **{name: control(ipywidgets, name, c) for name, c in controls.items()}))
+
+
+def control(ipywidgets: Any, name: str, given: Any) -> Any:
+    """The widget of one control."""
+    label = name.replace("_", " ")
+    if isinstance(given, list):
+        return ipywidgets.Dropdown(options=given, description=label)
+    low, high, step, start = given
+    kind = ipywidgets.IntSlider if all(isinstance(x, int) for x in given) else ipywidgets.FloatSlider
+    return kind(value=start, min=low, max=high, step=step, description=label, continuous_update=False)

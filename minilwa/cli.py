@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +29,8 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it succeeded, 2 on bad input, 130 on Ctrl-C."""
     options = parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill and timeout end a run as Ctrl-C does
     try:
         options.command(options)
     except InputError as error:

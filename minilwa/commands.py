@@ -64,7 +64,7 @@ def reproduce(options: Namespace) -> None:
         if EXPERIMENTS[name] is judge:  # what it left of every image stays where it is
             results[name] = entry
         write_json(out / f"{name}.json", results[name])
-        if name in tables.NETWORK or EXPERIMENTS[name] is judge:
+        if EXPERIMENTS[name] in (tables, judge, factorial):
             table = report.markdown(entry)
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")

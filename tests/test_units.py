@@ -94,6 +94,33 @@ def test_side_by_side_runs_go_on_after_a_signal(kind, finished, tmp_path):
     assert whole == files(finished / "out")
 
 
+def processes_of(session):
+    """The worker processes of a session that are running, without those that only wait to be collected."""
+    shown = subprocess.run(["ps", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True, check=False)
+    return [line for line in shown.stdout.splitlines() if "LokyProcess" in line and not line.startswith("Z")]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs ps -s")
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_program(kind, finished, tmp_path):
+    out = tmp_path / "out"
+    arguments = [sys.executable, "-c", PROGRAM, *command(finished, out), "--epochs", "100000"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        while not list(out.glob("networks/mlp-Normal-*.npz")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.005)
+        process.send_signal(kind)
+        process.wait(20)
+        for _ in range(400):
+            if not processes_of(process.pid):
+                break
+            time.sleep(0.05)
+        left = processes_of(process.pid)
+        if left:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert left == []
+
+
 def test_what_is_done_is_not_done_again(finished, monkeypatch):
     import minilwa.training
 

@@ -7,7 +7,9 @@ measurements once they are complete. Whatever is interrupted, at most an epoch o
 from __future__ import annotations
 
 import json
+import os
 import platform
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -207,28 +209,50 @@ def run_units(setting: Setting, units: Sequence[Unit], jobs: int = 1) -> None:
     needs = Counter(plan for unit in units for plan in {unit.plan, *unit.others})
     shared = [plan for plan, count in needs.items() if count > 1 or plan not in {unit.plan for unit in units}]
     threads = None if jobs == 1 else max(1, blas_threads() // jobs)
+    common = setting, threads, os.getpid()
     with progress_of_all(setting, list(needs), units):
-        Parallel(jobs, batch_size=1)(delayed(do_training)(setting, plan, threads) for plan in shared)
-        Parallel(jobs, batch_size=1)(delayed(do_unit)(setting, unit, threads) for unit in units)
+        Parallel(jobs, batch_size=1)(delayed(do_training)(plan, *common) for plan in shared)
+        Parallel(jobs, batch_size=1)(delayed(do_unit)(unit, *common) for unit in units)
 
 
-def do_training(setting: Setting, plan: Plan, threads: int | None) -> None:
+def do_training(plan: Plan, setting: Setting, threads: int | None, caller: int) -> None:
     """Train one network, in whatever process this is."""
-    with limited_to(threads):
+    with limited_to(threads), ended_with(caller):
         trained(setting, plan)
 
 
-def do_unit(setting: Setting, unit: Unit, threads: int | None) -> None:
+def do_unit(unit: Unit, setting: Setting, threads: int | None, caller: int) -> None:
     """Train and measure, in whatever process this is, and leave the measurements."""
-    with limited_to(threads):
+    with limited_to(threads), ended_with(caller):
         write_json(unit.record(setting), unit.measure(setting, unit.plan) | {"plan": asdict(unit.plan)})
+
+
+@contextmanager
+def ended_with(caller: int) -> Iterator[None]:
+    """Within, a worker that the process ``caller`` has started ends when that is killed.
+
+    Else it would go on beside those of the next call. In the caller itself, or on another machine, nothing happens.
+    """
+    if os.getppid() != caller:
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            if os.getppid() != caller:
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @contextmanager
 def progress_of_all(setting: Setting, plans: Sequence[Plan], units: Sequence[Unit]) -> Iterator[None]:
     """One bar on a terminal over the epochs of all networks and the units measured, read off the files they leave."""
-    import threading
-
     from tqdm import tqdm
 
     done: dict[Plan, tuple[float, int]] = {}

@@ -166,6 +166,13 @@ def test_without_ipywidgets_the_picture_is_drawn_once(monkeypatch, capsys):
     assert "look(radius=1.0, norm='l1')" in capsys.readouterr().out
 
 
+def test_a_script_draws_the_picture_once():
+    pytest.importorskip("ipywidgets")
+    drawn = []
+    widgets.slider(lambda **values: drawn.append(values), radius=(0.0, 4.0, 0.5, 1.0))
+    assert drawn == [{"radius": 1.0}]
+
+
 def test_controls_are_of_the_kind_that_their_values_are():
     ipywidgets = pytest.importorskip("ipywidgets")
     kinds = {"Int": (0, 8, 2, 4), "Float": (0, 8, 0.5, 4)}

@@ -297,7 +297,7 @@ for name, net in (("Normal", network), ("LWA", lwa)):
 
 
 # %%
-def seconds(function, repeats=3):
+def seconds(function, repeats=7):
     """The shortest of a few runs."""
     times = []
     for _ in range(repeats):

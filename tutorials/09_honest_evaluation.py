@@ -21,10 +21,6 @@ from widgets import slider
 
 import minilwa
 from minilwa.backend import namespace
-<<<<<<< HEAD
-from minilwa.lazy import stretch_of
-=======
->>>>>>> student
 from minilwa.norms import length, rescale
 from minilwa.tree import tree_map
 
@@ -279,14 +275,9 @@ print(f"mean {values.mean():.3f}, standard deviation over seeds {values.std(ddof
 first = x[:1]
 z = minilwa.to_numpy(normal.logits(first))[0].astype(float)
 J = int(z.argmax())
-<<<<<<< HEAD
-w = minilwa.to_numpy(last["w"]).astype(float)  # (200, 10), the columns of the last layer
-L = float(stretch_of(normal, first, "l2")) * length(w.T - w.T[J])  # bounds of ||D_j||, from the weights
-=======
 W1, W2, w = (minilwa.to_numpy(normal.parameters[i]["w"]).astype(float) for i in (1, 3, 5))
 stretch = np.linalg.norm(W1, 2) * np.linalg.norm(W2, 2)  # largest singular values; a ReLU stretches nothing
 L = stretch * np.linalg.norm(w - w[:, [J]], axis=0)  # bounds of ||D_j||
->>>>>>> student
 _, rows = minilwa.jacobian_rows(normal.logits, first)  # all ten, to look behind the curtain
 rows = minilwa.to_numpy(rows)[0].reshape(10, -1).astype(float)
 D = rows - rows[J]
@@ -330,14 +321,9 @@ slider(draw_search, rows_done=(0, 9, 1, 2))
 # %% [markdown]
 # $\tau_j$ falls exponentially with the logit, so even a loose bound $L_j$ is enough to rule most classes out.
 #
-<<<<<<< HEAD
-# [lazy_algorithm_1](../minilwa/lazy.py) does this for a batch, has bounds that sharpen with every row, and
-# returns the proof with the answer. Is the answer the same as with all rows, for every digit?
-=======
 # [lazy_algorithm_1](../minilwa/lazy.py) does this for a batch, with bounds that are sharper than $U_j$, since the rows
 # that are known say much about the others ([span.py](../minilwa/span.py)), and returns the proof with the answer. Is the
 # answer the same as with all rows, for every digit?
->>>>>>> student
 
 # %%
 certificates = {}

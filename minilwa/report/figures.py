@@ -84,14 +84,15 @@ def factorial(entry: dict[str, Any]) -> Any:
     """What Adv_Alpha gains over Adv_Loss, in each form and precision, over the training length."""
     canvas = new_figure(6.4, 4.2)
     axes = canvas.subplots()
-    epochs = [row["epochs"] for row in entry["rows"]]
+    epochs = np.array([row["epochs"] for row in entry["rows"]])
     for i, first in enumerate(entry["rows"][0]["gains"]):
         gains = [row["gains"][i] for row in entry["rows"]]
         middle = np.array([gain["mean"] for gain in gains])
         low, high = np.transpose([gain["interval"] or [gain["mean"]] * 2 for gain in gains])
         style = {"marker": MARKS[i], "capsize": 3, "linestyle": "-" if first["form"] == "stable" else "--"}
         label = f"{first['form']}, {first['precision']}"
-        axes.errorbar(epochs, middle, np.abs([middle - low, high - middle]), label=label, **style)
+        places = epochs + (i - 1.5) * epochs[-1] / 80  # side by side
+        axes.errorbar(places, middle, np.abs([middle - low, high - middle]), label=label, **style)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="epochs of training", ylabel="accuracy under Adv_Loss minus Adv_Alpha", title=title(entry))
     axes.grid(alpha=0.3)

@@ -18,7 +18,7 @@ from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
-from minilwa.experiments import factorial, figure1, figure2, judge, tables
+from minilwa.experiments import factorial, figure1, figure2, judge, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
 from minilwa.experiments.search import search
@@ -37,6 +37,7 @@ EXPERIMENTS: dict[str, Any] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
+    "variants": variants,
     "cifar10": tables,
     **{f"judge-{table}": judge for table in tables.NETWORK},
 }
@@ -64,7 +65,7 @@ def reproduce(options: Namespace) -> None:
         if EXPERIMENTS[name] is judge:  # what it left of every image stays where it is
             results[name] = entry
         write_json(out / f"{name}.json", results[name])
-        if EXPERIMENTS[name] in (tables, judge, factorial):
+        if EXPERIMENTS[name] in (tables, judge, factorial, variants):
             table = report.markdown(entry)
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")

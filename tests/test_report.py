@@ -13,7 +13,7 @@ import pytest
 
 from minilwa.cli import main
 from minilwa.data import centre, random_crops
-from minilwa.experiments import judge
+from minilwa.experiments import judge, variants
 from minilwa.report.aggregate import band, statistics, worst
 
 ROWS = ["Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep"]
@@ -38,7 +38,8 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(judge, "parts", lambda: few)
-        for what in ("all", "judge-table2"):
+        patch.setattr(variants, "TRIED", {"LWA": ({"epochs": 3}, {"widths": (20,)}), "Normal": ()})
+        for what in ("all", "judge-table2", "variants"):
             assert main(["reproduce", what, *common, "--protocol", "paper", "--seeds", "2"]) == 0
         patch.setattr("minilwa.experiments.search.GRIDS", SMALL_GRIDS)
         assert main(["reproduce", "table1", *common, "--protocol", "equal", "--seeds", "2", "--split", "paper"]) == 0
@@ -59,7 +60,7 @@ def records(made, experiment, method, protocol="paper"):
 
 
 def test_every_experiment_is_there(experiments):
-    names = ["table1", "table2", "figure1", "figure2", "factorial", "judge-table2"]
+    names = ["table1", "table2", "figure1", "figure2", "factorial", "judge-table2", "variants"]
     assert set(experiments) == {f"{name}/paper/own.npz" for name in names} | {"table1/equal/paper-split/own.npz"}
 
 
@@ -192,6 +193,21 @@ def test_factorial_has_all_cells_and_their_differences(made, experiments):
             assert gain["mean"] == pytest.approx(cells[(*of, "adv_loss")] - cells[(*of, "adv_alpha")])
         if row["epochs"] == 2:  # the networks of Table 1, trained alike
             assert cells["printed", "float32", "adv_loss"] == pytest.approx(table["Normal"]["adv_loss"]["mean"])
+
+
+def test_variants_change_one_setting_of_a_row(made, experiments):
+    entry = experiments["variants/paper/own.npz"]
+    rows = {row["variant"]: row for row in entry["rows"]}
+    assert list(rows) == ["Normal", "LWA", "LWA-epochs3", "LWA-widths20"]
+    usual = {row["method"]: row for row in experiments["table1/paper/own.npz"]["rows"]}
+    for name in ("Normal", "LWA"):
+        assert {key: value for key, value in rows[name].items() if key != "variant"} == usual[name]
+    plans = entry["plans"]
+    assert [plans[name]["recipe"]["epochs"] for name in rows] == [2, 2, 3, 2]
+    assert [plans[name]["widths"] for name in rows][2:] == [[500, 500], [20]]
+    assert {plans[name]["method"]["radius"] for name in rows if name.startswith("LWA")} == {1.7}
+    text = (made / "report" / "variants-paper-own.npz.md").read_text()
+    assert text.count("(paper)") == text.count("(notebooks)") == 2  # beneath the rows as they are
 
 
 def test_judgement_is_the_worst_case_image_by_image(made, experiments):

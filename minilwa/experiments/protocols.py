@@ -147,6 +147,12 @@ PROTOCOLS = {
 SEARCH_EPOCHS = 5
 
 
+def label(row: str, changes: dict[str, Any]) -> str:
+    """The row's name with what is changed of its settings: "LWA-epochs100", "Dropout-widths1000x1000"."""
+    values = {key: "x".join(map(str, v)) if isinstance(v, tuple) else v for key, v in changes.items()}
+    return "-".join([row, *(f"{key}{value}" for key, value in values.items())])
+
+
 def grid(rates: tuple[float, ...], radii: tuple[float, ...], relative: tuple[float, ...]) -> dict[str, Grid]:
     """What is tried for each row: learning rates, and radii for those that perturb."""
     own = {"Goodfellow": {"radius": radii}, "LWA": {"radius": radii}, "LWA_Rep": {"radius": relative}}

@@ -14,7 +14,7 @@ from typing import Any
 from minilwa.directions import direction
 from minilwa.errors import InputError
 from minilwa.evaluation import attacked_scores, clean_score
-from minilwa.experiments.protocols import GRIDS, RADIUS, SEARCH_EPOCHS, Plan
+from minilwa.experiments.protocols import GRIDS, RADIUS, SEARCH_EPOCHS, Plan, label
 from minilwa.experiments.runs import Setting, Unit, run_units, trained
 
 SEED = 1000
@@ -40,8 +40,7 @@ def candidates(setting: Setting, network: str, row: str) -> list[Unit]:
     for values in product(*grid.values()):
         changes = dict(zip(grid, values, strict=True))
         epochs = min(SEARCH_EPOCHS, setting.recipe.get("epochs", SEARCH_EPOCHS))
-        label = "-".join([row, *(f"{key}{value:g}" for key, value in changes.items())])
-        plan = setting.plan(network, row, SEED, label=label, epochs=epochs, **changes)
+        plan = setting.plan(network, row, SEED, label=label(row, changes), epochs=epochs, **changes)
         units.append(Unit(network, plan, score))
     return units
 

@@ -57,16 +57,29 @@ def grouped(records: Iterable[Record], key: str, order: Sequence[Any] = ()) -> d
 
 def table(experiment: str, records: Sequence[Record]) -> list[Record]:
     """A row for each method: statistics of every column, and what the paper and its authors' notebooks have."""
+    return [table_row(experiment, found) for found in grouped(records, "method", ROWS).values()]
+
+
+def table_row(experiment: str, found: Sequence[Record]) -> Record:
+    """The records of one row, all seeds."""
+    row: Record = {"method": found[0]["method"], "seeds": len(found), "n": found[0]["n"]}
+    row |= {column: statistics([r[column] for r in found], found[0]["n"]) for column in COLUMNS}
+    zeros = found[0]["zero_gradients"]
+    row["zero_gradients"] = {column: [r["zero_gradients"][column] for r in found] for column in zeros}
+    for source, figures in (("paper", PRINTED), ("notebooks", NOTEBOOKS)):
+        if known := figures.get(experiment, {}).get(row["method"]):
+            row[source] = dict(zip(COLUMNS, known, strict=True))
+    return row
+
+
+def variants(experiment: str, records: Sequence[Record]) -> list[Record]:
+    """The rows of Table 1, each followed by itself with one setting changed; the paper's figures with the former."""
+    named = [record | {"variant": Plan.read(record["plan"]).variant} for record in records]
     rows = []
-    for method, found in grouped(records, "method", ROWS).items():
-        row: Record = {"method": method, "seeds": len(found), "n": found[0]["n"]}
-        row |= {column: statistics([r[column] for r in found], found[0]["n"]) for column in COLUMNS}
-        zeros = found[0]["zero_gradients"]
-        row["zero_gradients"] = {column: [r["zero_gradients"][column] for r in found] for column in zeros}
-        for source, figures in (("paper", PRINTED), ("notebooks", NOTEBOOKS)):
-            if known := figures.get(experiment, {}).get(method):
-                row[source] = dict(zip(COLUMNS, known, strict=True))
-        rows.append(row)
+    for method, found in grouped(named, "method", ROWS).items():
+        for variant, same in grouped(found, "variant", [method]).items():
+            row = {"variant": variant} | table_row("table1", same)
+            rows.append({key: value for key, value in row.items() if variant == method or key not in SOURCES})
     return rows
 
 
@@ -192,6 +205,7 @@ def worst(records: Sequence[Record], sizes: dict[int, np.ndarray]) -> Record | N
     }
 
 
+SOURCES = {"paper", "notebooks"}
 CURVE_POINTS = 61
 CELL = ("form", "precision", "direction")
 
@@ -202,6 +216,7 @@ AGGREGATES: dict[str, Callable[[str, Sequence[Record]], list[Record]]] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
+    "variants": variants,
     **dict.fromkeys(JUDGED, judgement),
 }
 OPTIONS = ("epochs", "batch", "rate", "momentum", "form", "dtype")

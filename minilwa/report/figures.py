@@ -48,6 +48,30 @@ def table(entry: dict[str, Any]) -> Any:
     return canvas
 
 
+def variants(entry: dict[str, Any]) -> Any:
+    """A line for each variant: accuracy under two attacks, beside what the paper and its authors' notebooks have."""
+    rows, columns = entry["rows"], ("adv_loss", "adv_alpha")
+    canvas = new_figure(7.4, 0.27 * len(rows) + 1.4)
+    axes = canvas.subplots()
+    for shift, column, mark in zip((-0.12, 0.12), columns, MARKS, strict=False):
+        found = [row[column] for row in rows]
+        middle = np.array([f["mean"] for f in found])
+        low, high = np.transpose([f["interval"] or f["wilson"] for f in found])
+        bars = np.abs([middle - low, high - middle])
+        style = {"color": "black", "marker": mark, "markersize": 5, "linestyle": ""}
+        axes.errorbar(middle, np.arange(len(rows)) + shift, xerr=bars, capsize=2, label=TITLES[column], **style)
+        for source, colour in (("paper", "#d55e00"), ("notebooks", "#0072b2")):
+            known = [(row[source][column], i + shift) for i, row in enumerate(rows) if source in row]
+            label = f"{TITLES[column]}, {source}"
+            axes.plot(*np.transpose(known), **style | {"color": colour, "fillstyle": "none"}, label=label)
+    axes.set_yticks(range(len(rows)), [row["variant"] for row in rows])
+    axes.invert_yaxis()
+    axes.set(xlabel="accuracy", xlim=(0, 1), title=title(entry))
+    axes.grid(alpha=0.3)
+    canvas.legend(frameon=False, fontsize="small", ncols=3, loc="outside lower center")
+    return canvas
+
+
 def figure1(entry: dict[str, Any]) -> Any:
     """Accuracy over the radius with 95% bands: over seeds, or with one seed over images."""
     canvas = new_figure(6.4, 4.2)
@@ -120,6 +144,7 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
+    "variants": variants,
     **dict.fromkeys(JUDGED, judgement),
 }
 

@@ -25,6 +25,7 @@ NAMES = {
     "figure1": "Figure 1, accuracy over the radius",
     "figure2": "Figure 2, learning curves",
     "factorial": "Adv_Alpha against Adv_Loss",
+    "variants": "Table 1 with one setting changed",
     "judge-table1": "The networks of Table 1, judged",
     "judge-table2": "The networks of Table 2, judged",
     "judge-cifar10": "The networks of CIFAR-10, judged",
@@ -60,13 +61,13 @@ def caption(entry: dict[str, Any]) -> str:
 
 
 def table(entry: dict[str, Any]) -> Lines:
-    """Tables 1 and 2, and CIFAR-10: a line for each method, beneath it the paper's figures and its authors' notebooks'.
+    """Tables in the paper's columns: a line for each method or variant, beneath it the paper's and the notebooks' figures.
 
     The latter not in the protocol "quick", which is not made to be compared with them.
     """
     lines = [["Method", *(TITLES[column] for column in COLUMNS)]]
     for row in entry["rows"]:
-        lines.append([row["method"], *(spread(row[column]) for column in COLUMNS)])
+        lines.append([row.get("variant", row["method"]), *(spread(row[column]) for column in COLUMNS)])
         for source in ("paper",) if entry["protocol"] == "quick" else ("paper", "notebooks"):
             if source in row:
                 lines.append([f"({source})", *(figure(row[source][column]) for column in COLUMNS)])
@@ -140,6 +141,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
+    "variants": table,
     **dict.fromkeys(JUDGED, judgement),
 }
 
@@ -157,7 +159,7 @@ def markdown(entry: dict[str, Any]) -> str:
 def tidy(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every number of an experiment with what it is the number of, one a line."""
     for row in entry["rows"]:
-        about = {key: row[key] for key in ("method", "direction", "epochs", "seeds", "n") if key in row}
+        about = {key: row[key] for key in ("variant", "method", "direction", "epochs", "seeds", "n") if key in row}
         yield from TIDY[entry["experiment"]](row, about)
 
 
@@ -199,6 +201,7 @@ TIDY: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[dict[str, An
     "figure1": _tidy_figure1,
     "figure2": _tidy_figure2,
     "factorial": _tidy_factorial,
+    "variants": _tidy_table,
     **dict.fromkeys(JUDGED, _tidy_judgement),
 }
 

@@ -61,7 +61,7 @@ def caption(entry: dict[str, Any]) -> str:
 
 
 def table(entry: dict[str, Any]) -> Lines:
-    """Tables in the paper's columns: a line for each method or variant, with the paper's and the notebooks' figures beneath.
+    """Tables in the paper's columns: a line for each method or variant, beneath it the paper's and the notebooks' own.
 
     The latter not in the protocol "quick", which is not made to be compared with them.
     """

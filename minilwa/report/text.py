@@ -25,7 +25,7 @@ NAMES = {
     "figure1": "Figure 1, accuracy over the radius",
     "figure2": "Figure 2, learning curves",
     "factorial": "Adv_Alpha against Adv_Loss",
-    "variants": "Table 1 with one setting changed",
+    "variants": "Table 1 with settings changed",
     "judge-table1": "The networks of Table 1, judged",
     "judge-table2": "The networks of Table 2, judged",
     "judge-cifar10": "The networks of CIFAR-10, judged",

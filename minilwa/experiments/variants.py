@@ -1,4 +1,4 @@
-"""Table 1 with settings changed that the paper does not tell, mostly one: which of them makes a row come out as printed?
+"""Table 1 with settings changed that the paper does not tell, mostly one: which makes a row come out as printed?
 
 The rows as they are in Table 1 stand beside, so in its results folder their networks are trained once.
 """

@@ -23,9 +23,14 @@ def spread(found: dict[str, Any]) -> str:
     return f"{figure(found['mean'])} {bracket(found['wilson'])}"
 
 
+def plus(difference: float, digits: int = 3) -> str:
+    """A difference with its sign, and no zero before the point."""
+    return f"{difference:+.{digits}f}".replace("0.", ".", 1)
+
+
 def signed(found: dict[str, Any], digits: int = 3) -> str:
     """A difference with its sign, and the 95% t-interval of it over seeds if there are several."""
-    mean = f"{found['mean']:+.{digits}f}".replace("0.", ".", 1)
+    mean = plus(found["mean"], digits)
     return f"{mean} {bracket(found['interval'], digits)}" if found["interval"] else mean
 
 

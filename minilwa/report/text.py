@@ -109,8 +109,13 @@ LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
 
 
 def markdown(entry: dict[str, Any]) -> str:
-    """The table of an experiment in Markdown, its columns aligned."""
-    head, *body = LINES[entry["experiment"]](entry)
+    """The table of an experiment in Markdown."""
+    return markdown_table(LINES[entry["experiment"]](entry))
+
+
+def markdown_table(lines: Lines) -> str:
+    """Lines of cells, the first of them the head, as a Markdown table, its columns aligned."""
+    head, *body = lines
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
     return "\n".join(
         "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) + " |"

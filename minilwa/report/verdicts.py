@@ -38,14 +38,15 @@ class Finding:
     command: str
     worst_case: bool
     decides: bool
+    essential: bool
     key: str | None = None
     substitute: bool = False
     evidence: Lines = field(default_factory=list)
 
 
-def verdicts(experiments: Experiments) -> list[Record]:
+def verdicts_on(experiments: Experiments) -> list[Record]:
     """Every claim with its verdict under the paper's attacks, its verdict in the worst case (None: no such question),
-    how many of the questions are open, and the findings, as plain JSON data."""
+    how many of its questions are open, and the findings, as plain JSON data."""
     return [verdict(claim, [answer(question, experiments) for question in claim.questions]) for claim in CLAIMS]
 
 
@@ -54,31 +55,33 @@ def verdict(claim: Claim, findings: Sequence[Finding]) -> Record:
     deciding = [finding for finding in findings if finding.decides]
     own = [finding for finding in deciding if not finding.substitute]
     counted = own if any(finding.status not in OPEN for finding in own) else deciding
-    worst = [finding for finding in counted if finding.worst_case]
+    answered = [finding for finding in counted if finding.status not in OPEN]
     return {
         "claim": claim.letter,
         "text": claim.text,
         "section": claim.section,
-        "verdict": combined([finding.status for finding in counted if not finding.worst_case] or [NOT_TESTED]),
-        "worst_case": combined([finding.status for finding in worst]) if worst else None,
-        "substitute": counted != own and any(f.substitute and f.status not in OPEN for f in counted),
-        "open": sum(finding.status in OPEN for finding in counted),
+        "verdict": combined([f for f in deciding if not f.worst_case], answered),
+        "worst_case": combined(worst, answered) if (worst := [f for f in deciding if f.worst_case]) else None,
+        "substitute": any(finding.substitute for finding in answered),
+        "questions": len(deciding),
+        "open": len(deciding) - len(answered),
         "findings": [asdict(finding) for finding in findings],
     }
 
 
-def combined(statuses: Sequence[str]) -> str:
-    """One status for several: that of all which are decided if they agree, else that it holds in part."""
-    decided = set(statuses) - set(OPEN)
-    if not decided:
-        return NOT_DECIDED if NOT_DECIDED in statuses else NOT_TESTED
-    return decided.pop() if len(decided) == 1 else PARTLY
+def combined(deciding: Sequence[Finding], answered: Sequence[Finding]) -> str:
+    """One status for several: that of all which are answered if they agree, else that it holds in part."""
+    waiting = [finding for finding in deciding if finding not in answered]
+    statuses = {finding.status for finding in deciding if finding in answered}
+    if not statuses or any(finding.essential for finding in waiting):
+        return NOT_TESTED if all(finding.status == NOT_TESTED for finding in deciding) else NOT_DECIDED
+    return statuses.pop() if len(statuses) == 1 else PARTLY
 
 
 def answer(question: Question, experiments: Experiments) -> Finding:
     """The decision, or what is missing for it."""
     key = chosen(question, experiments)
-    common: Record = {key: getattr(question, key) for key in ("criterion", "decides", "worst_case")}
+    common: Record = {key: getattr(question, key) for key in ("criterion", "decides", "essential", "worst_case")}
     if key is None:
         about = f"{NAMES[question.experiment]} ({PROTOCOLS[question.protocol]})"
         return Finding(about, NOT_TESTED, "The runs are missing.", command=command_of(question), **common)
@@ -86,17 +89,21 @@ def answer(question: Question, experiments: Experiments) -> Finding:
     rows = {row["method"]: set(row["seed_numbers"]) for row in entry["rows"]} if question.needs else {}
     missing = [method for method in question.needs if method not in rows]
     seeds = entry["seeds"] if not question.needs else set.intersection(*(rows.get(m, set()) for m in question.needs))
-    over = f"{len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
-    about = f"{NAMES[entry['experiment']]} ({entry['data']}, {PROTOCOLS[entry['protocol']]}), {over}"
-    common |= {"key": key, "substitute": is_substitute(entry), "command": entry["command"]}
+    about = f"{NAMES[entry['experiment']]} ({entry['data']}, {PROTOCOLS[entry['protocol']]})"
+    more = re.sub(r"--seeds \d+", f"--seeds {seeds_wanted(entry)}", entry["command"])
+    common |= {"key": key, "substitute": is_substitute(entry)}
     if not seeds:
         lack = f"the runs of {listed(missing)}" if missing else "seeds that all methods have"
-        return Finding(about, NOT_TESTED, f"What is missing: {lack}.", **common)
+        return Finding(about, NOT_TESTED, f"What is missing: {lack}.", command=more, **common)
+    about += f", {len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
     found = question.decide(entry)
-    if found.status == NOT_DECIDED:
-        wanted = max(SEEDS.get(entry["experiment"], 3), len(entry["seeds"]) + 1)
-        common["command"] = re.sub(r"--seeds \d+", f"--seeds {wanted}", entry["command"])
+    common["command"] = more if found.status == NOT_DECIDED else entry["command"]
     return Finding(about, found.status, found.sentence, evidence=found.evidence, **common)
+
+
+def seeds_wanted(entry: Record) -> int:
+    """How many seeds to ask for where those that are there decide nothing."""
+    return max(SEEDS.get(entry["experiment"], 3), len(entry["seeds"]) + (len(entry["seeds"]) > 1))
 
 
 def chosen(question: Question, experiments: Experiments) -> str | None:

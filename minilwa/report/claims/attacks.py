@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_REPRODUCED, ONE_SEED, PARTLY, REPRODUCED, Decision, side
 from minilwa.report.intervals import Record, statistics
-from minilwa.report.numbers import figure, listed, signed
+from minilwa.report.judged_lines import Lines
+from minilwa.report.numbers import figure, listed, plus, signed
 
 EVERY_ROW = (
     "Reproduced if the 95% t-interval over seeds of the accuracy under Adv_Loss less that under Adv_Alpha lies above "
@@ -23,30 +24,31 @@ OVER_RADIUS = (
 
 
 def in_every_row(entry: Record) -> Decision:
-    """Is it more efficient on every network of a table?"""
+    """Is Adv_Alpha more efficient on every network of a table?"""
     gains = {row["method"]: difference(row, "adv_loss", "adv_alpha") for row in entry["rows"]}
-    told = "Adv_Alpha breaks more than Adv_Loss"
+    evidence = [["Method", "Adv_Loss - Adv_Alpha"], *([method, signed(gain)] for method, gain in gains.items())]
     against = [row for row in entry["rows"] if "paper" in row and row["paper"]["adv_alpha"] > row["paper"]["adv_loss"]]
     pairs = [(row["method"], *(figure(row["paper"][c]) for c in ("adv_loss", "adv_alpha"))) for row in against]
     found = [f"{method} ({loss} right under Adv_Loss, {alpha} under Adv_Alpha)" for method, loss, alpha in pairs]
     remark = f" In the paper's own table it breaks fewer in the row {listed(found)}." if found else ""
-    return over_rows(gains, told, remark, "Adv_Loss - Adv_Alpha")
+    return over_rows(gains, "Adv_Alpha breaks more than Adv_Loss", remark, evidence)
 
 
 def over_sign(entry: Record) -> Decision:
     """Are both much more efficient than Adv_Loss_Sign?"""
-    gains = {}
+    evidence, gains = [["Method", "Sign - Adv_Loss", "Sign - Adv_Alpha", "nearer gap beyond the two's difference"]], {}
     for row in entry["rows"]:
         columns = (row[name]["values"] for name in ("adv_loss_sign", "adv_loss", "adv_alpha"))
-        gains[row["method"]] = statistics([s - max(a, b) - abs(a - b) for s, a, b in zip(*columns, strict=True)])
-    told = "Adv_Loss_Sign breaks fewer than both, by more than they differ,"
-    return over_rows(gains, told, "", "What the gap to the nearer exceeds their own by")
+        gain = statistics([s - max(a, b) - abs(a - b) for s, a, b in zip(*columns, strict=True)])
+        gaps = (difference(row, "adv_loss_sign", other) for other in ("adv_loss", "adv_alpha"))
+        evidence.append([row["method"], *map(signed, gaps), signed(gain)])
+        gains[row["method"]] = gain
+    return over_rows(gains, "Adv_Loss_Sign breaks fewer than both, by more than they differ,", "", evidence)
 
 
-def over_rows(gains: dict[str, Record], told: str, remark: str, head: str) -> Decision:
+def over_rows(gains: dict[str, Record], told: str, remark: str, evidence: Lines) -> Decision:
     """Decided by in how many rows a difference lies above 0."""
-    evidence = [["Method", head], *([method, signed(gain)] for method, gain in gains.items())]
-    means = ", ".join(f"{method} {gain['mean']:+.3f}" for method, gain in gains.items())
+    means = ", ".join(f"{method} {plus(gain['mean'])}" for method, gain in gains.items())
     if any(gain["interval"] is None for gain in gains.values()):
         return Decision(NOT_DECIDED, f"{ONE_SEED} The differences: {means}.", evidence)
     up = [side(gain) > 0 for gain in gains.values()]

@@ -13,7 +13,7 @@ from minilwa.report.claims.evidence import (
     side,
 )
 from minilwa.report.intervals import Record, statistics
-from minilwa.report.numbers import figure, listed, signed
+from minilwa.report.numbers import figure, listed, plus, signed
 
 FACTORIAL = (
     "The gain of Adv_Alpha is the accuracy under Adv_Loss less that under Adv_Alpha, on the same networks, with its "
@@ -67,4 +67,4 @@ def at(lengths: list[str], held: list[bool]) -> str:
 def extremes(gains: list[Record]) -> str:
     """The least and the largest mean."""
     means = sorted(gain["mean"] for gain in gains)
-    return f"{means[0]:+.4f} to {means[-1]:+.4f}"
+    return f"{plus(means[0], 4)} to {plus(means[-1], 4)}"

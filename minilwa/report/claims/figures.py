@@ -7,7 +7,7 @@ import math
 from minilwa.experiments.paper import COLUMNS
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_REPRODUCED, ONE_SEED, PARTLY, REPRODUCED, Decision, titles
 from minilwa.report.intervals import Record
-from minilwa.report.numbers import figure
+from minilwa.report.numbers import figure, plus
 
 PRINTED_FIGURES = (
     "A figure of the paper's, which is one run, is met if it lies in the 95% prediction interval for one more run of "
@@ -34,7 +34,7 @@ def printed_figures(entry: Record) -> Decision:
                 printed = row[source][column]
                 half = prediction(found, row["n"], printed)
                 outcomes.append(abs(printed - found["mean"]) <= half)
-                cells += [figure(printed), "yes" if outcomes[-1] else f"{printed - found['mean']:+.3f}"]
+                cells += [figure(printed), "yes" if outcomes[-1] else plus(printed - found["mean"])]
                 if source == "paper" and not outcomes[-1]:
                     missed.setdefault(row["method"], []).append(column)
             around = f"± {figure(prediction(found, row['n'], row['paper'][column]))}"

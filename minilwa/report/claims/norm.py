@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from minilwa.evaluation import Score
+from minilwa.experiments.concentration import WINDOW
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_REPRODUCED, PARTLY, REPRODUCED, Decision, title
 from minilwa.report.intervals import Record
 from minilwa.report.numbers import bracket, figure
 
 L2 = (
     "The paper has not seen a perturbation with most of its weight in one place. Reproduced if fewer than 5% of the "
-    "images have more than half of ||r||^2 within one window of 5 x 5 pixels, by the upper end of Wilson's interval, "
+    f"images have more than half of ||r||^2 within one window of {WINDOW} x {WINDOW} pixels, by the upper end of Wilson's interval, "
     "for every network and direction; not reproduced if more have by its lower end, for every one. Over images, as it "
     "is a claim about pictures: one seed is enough."
 )

@@ -16,7 +16,8 @@ from minilwa.report.intervals import Record
 class Question:
     """A claim put to one experiment under one protocol: the rows that it needs, the criterion, and who applies it.
 
-    ``decides``: whether it counts for the verdict, or only stands beside it. ``substitutes``: whether other data, or
+    ``decides``: whether it counts for the verdict, or only stands beside it; ``essential``: whether there is none as
+    long as it is open. ``substitutes``: whether other data, or
     settings for a quick look, may answer it where the paper's are not there. ``worst_case``: whether it is about the
     worst case over attacks, and not the paper's own single steps.
     """
@@ -29,6 +30,7 @@ class Question:
     decides: bool = True
     substitutes: bool = True
     worst_case: bool = False
+    essential: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ CLAIMS = (
         "efficient than Adv_Loss_Sign.",
         "4.1, Figure 1",
         [
-            Question("factorial", "paper", factorial.FACTORIAL, factorial.over_loss),
+            Question("factorial", "paper", factorial.FACTORIAL, factorial.over_loss, essential=True),
             *asked(attacks.SIGN, attacks.over_sign, (), "table1/paper", "table2/paper"),
             beside("table1", "paper", attacks.EVERY_ROW, attacks.in_every_row),
             beside("table2", "paper", attacks.EVERY_ROW, attacks.in_every_row),

@@ -77,14 +77,14 @@ def no_cost(entry: Record) -> Decision:
     clean = {m: sheet.mean("validation", m) for m in ("LWA", "Normal")}
     told = f"Clean accuracy is {figure(clean['LWA'])} with LWA and {figure(clean['Normal'])} with Normal"
     gap = sheet.gap("validation", "LWA", "Normal")
-    told += f", a difference of {signed(gap)}{sizes(entry)}"
+    told += f", a difference of {signed(gap)}"
     if len(sheet.seeds) < 2:
         return Decision(NOT_DECIDED, f"{ONE_SEED} {told}.", evidence)
     (normal,) = (row for row in entry["rows"] if row["method"] == "Normal")
     margin = half_width(cell(normal, "validation"))
     low, high = gap["interval"]
     status = REPRODUCED if low > -margin else NOT_REPRODUCED if high < 0 else NOT_DECIDED
-    return Decision(status, f"{told}; the test set resolves {figure(margin, 4)}.", evidence)
+    return Decision(status, f"{told}; the test set resolves {figure(margin, 4)}.{sizes(entry)}", evidence)
 
 
 def dropout_helps(entry: Record) -> Decision:
@@ -96,8 +96,8 @@ def dropout_helps(entry: Record) -> Decision:
         return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}", evidence)
     helps = [column for column in columns if side(sheet.gap(column, "Dropout", "Normal")) > 0]
     little = [column for column in sheet.attacked if side(beyond_half(sheet, column)) < 0]
-    words = f"Dropout is more accurate than Normal {where(helps, columns)}; what it gains is less than half of what "
-    words += f"Goodfellow's method gains {where(little, sheet.attacked)}. {sheet.ranking()}{sizes(entry)}"
+    words = f"Dropout is more accurate than Normal {where(helps, columns)}; its gain is less than half of what "
+    words += f"Goodfellow's is {where(little, sheet.attacked)}. {sheet.ranking()}{sizes(entry)}"
     if not set(helps) & set(sheet.attacked):
         return Decision(NOT_REPRODUCED, words, evidence)
     return Decision(REPRODUCED if helps == columns and little == sheet.attacked else PARTLY, words, evidence)
@@ -138,7 +138,7 @@ def sizes(entry: Record) -> str:
     if len(set(widths.values())) < 2:
         return ""
     own = ", ".join(f"{name} {'-'.join(map(str, widths[name]))}" for name in ROWS if name in widths)
-    return f" (the networks are of different sizes: {own})"
+    return f" The networks are of different sizes: {own}."
 
 
 def in_print(entry: Record) -> str:

@@ -30,6 +30,13 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { text-align: left; padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid var(--rule); }
 th, td { white-space: nowrap; }
 .claims th, .claims td { vertical-align: top; white-space: normal; }
+.finding table { font-size: 0.8rem; }
+@media (max-width: 40rem) {
+  .claims thead { display: none; }
+  .claims tr { border-bottom: 1px solid var(--rule); display: block; padding: 0.4rem 0; }
+  .claims td { border: 0; display: block; } .claims td:empty { display: none; }
+  .claims td[data-head]::before { content: attr(data-head) ": "; }
+}
 tr.beside td, .notes, .faint { color: var(--faint); }
 .notes { font-size: 0.9rem; padding-left: 1.2rem; }
 .finding { border-left: 3px solid var(--rule); padding-left: 0.9rem; margin: 1.4rem 0; }

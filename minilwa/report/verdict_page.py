@@ -14,10 +14,11 @@ from minilwa.report.text import markdown_table
 Record = dict[str, Any]
 HEAD = ["Claim", "Under the paper's attacks", "In the worst case", "Open"]
 ABOUT = (
-    "Each claim of the paper, and what the runs say of it. The criteria were fixed when of the protocols “paper” and "
-    "“equal” only Table 1 and Figure 1 after the first had been run. Intervals are 95% t-intervals of differences paired over training seeds. “The paper's attacks” are single steps; "
-    "“the worst case” is over many attacks, image by image. A claim holds “partly” where its questions are answered "
-    "differently; open ones do not count, but for the factorial in (a), which must be there."
+    "Each claim of the paper, and what the runs say of it. When the criteria were fixed, only Table 1 and Figure 1 had "
+    "been run in full, after the protocol “paper”. Intervals are 95% t-intervals of differences paired over training "
+    "seeds. “The paper's attacks” are single steps; “the worst case” is over many attacks, image by image. A claim "
+    "holds “partly” where its questions are answered differently; open ones do not count, but (a) waits for the "
+    "factorial."
 )
 
 
@@ -57,7 +58,8 @@ def as_html(found: Sequence[Record]) -> str:
     """The same as a part of the page, with links to its sections."""
     rows = "".join(
         f'<tr><td><a href="#claim-{v["claim"]}">({v["claim"]})</a> {escape(v["text"])}</td>'
-        f"<td>{badge(v, 'verdict')}</td><td>{badge(v, 'worst_case')}</td><td>{still_open(v)}</td></tr>"
+        + "".join(f'<td data-head="{head}">{cell}</td>' for head, cell in zip(HEAD[1:], cells(v), strict=True))
+        + "</tr>"
         for v in found
     )
     heads = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in HEAD)
@@ -97,6 +99,11 @@ def finding_in_html(finding: Record) -> str:
 def by_criterion(verdict: Record) -> list[tuple[str, list[Record]]]:
     """The findings in their order, those with one criterion together."""
     return [(criterion, list(of)) for criterion, of in groupby(verdict["findings"], lambda f: f["criterion"])]
+
+
+def cells(verdict: Record) -> list[str]:
+    """What stands beside a claim."""
+    return [badge(verdict, "verdict"), badge(verdict, "worst_case"), still_open(verdict)]
 
 
 def badge(verdict: Record, which: str) -> str:

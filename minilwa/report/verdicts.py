@@ -90,20 +90,22 @@ def answer(question: Question, experiments: Experiments) -> Finding:
     missing = [method for method in question.needs if method not in rows]
     seeds = entry["seeds"] if not question.needs else set.intersection(*(rows.get(m, set()) for m in question.needs))
     about = f"{NAMES[entry['experiment']]} ({entry['data']}, {PROTOCOLS[entry['protocol']]})"
-    more = re.sub(r"--seeds \d+", f"--seeds {seeds_wanted(entry)}", entry["command"])
     common |= {"key": key, "substitute": is_substitute(entry)}
     if not seeds:
         lack = f"the runs of {listed(missing)}" if missing else "seeds that all methods have"
-        return Finding(about, NOT_TESTED, f"What is missing: {lack}.", command=more, **common)
+        return Finding(
+            about, NOT_TESTED, f"What is missing: {lack}.", command=with_seeds(entry, len(entry["seeds"])), **common
+        )
     about += f", {len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
     found = question.decide(entry)
+    more = with_seeds(entry, len(seeds) + 1)
     common["command"] = more if found.status == NOT_DECIDED else entry["command"]
     return Finding(about, found.status, found.sentence, evidence=found.evidence, **common)
 
 
-def seeds_wanted(entry: Record) -> int:
-    """How many seeds to ask for where those that are there decide nothing."""
-    return max(SEEDS.get(entry["experiment"], 3), len(entry["seeds"]) + (len(entry["seeds"]) > 1))
+def with_seeds(entry: Record, least: int) -> str:
+    """The command that made an experiment, for ``least`` seeds, or as many as are asked for."""
+    return re.sub(r"--seeds \d+", f"--seeds {max(SEEDS.get(entry['experiment'], 3), least)}", entry["command"])
 
 
 def chosen(question: Question, experiments: Experiments) -> str | None:

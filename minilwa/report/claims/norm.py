@@ -10,9 +10,9 @@ from minilwa.report.numbers import bracket, figure
 
 L2 = (
     "The paper has not seen a perturbation with most of its weight in one place. Reproduced if fewer than 5% of the "
-    f"images have more than half of ||r||^2 within one window of {WINDOW} x {WINDOW} pixels, by the upper end of Wilson's interval, "
-    "for every network and direction; not reproduced if more have by its lower end, for every one. Over images, as it "
-    "is a claim about pictures: one seed is enough."
+    f"images have more than half of ||r||^2 within one window of {WINDOW} x {WINDOW} pixels, by the upper end of "
+    "Wilson's interval, for every network and direction; not reproduced if more have by its lower end, for every one. "
+    "Over images, as it is a claim about pictures: one seed is enough."
 )
 
 

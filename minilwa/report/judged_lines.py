@@ -31,8 +31,9 @@ def judgement(entry: dict[str, Any]) -> Lines:
             lines.append([label, *(spread(f["accuracy"][radius]) if f.get("accuracy") else "" for f in found)])
         else:
             lines.append([f"{attack}, median distance", *(average(f.get("median", [])) for f in found)])
-    for key, label in (("total", "gradients of all attacks"), ("zero", "zero"), ("not_finite", "not finite")):
-        lines.append([label, *(f"{row['checks']['gradients'][key]:,}" for row in rows)])
+    kinds = {"total": "taken by all attacks", "zero": "that are zero", "not_finite": "that are not finite"}
+    for key, which in kinds.items():
+        lines.append([f"gradients {which}", *(f"{row['checks']['gradients'][key]:,}" for row in rows)])
     return lines
 
 

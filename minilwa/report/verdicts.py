@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from minilwa.report.aggregate import USUAL_DATA
+from minilwa.report.aggregate import OPTIONS, USUAL_DATA
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_TESTED, PARTLY
 from minilwa.report.claims.questions import CLAIMS, Claim, Question
 from minilwa.report.intervals import Record
@@ -93,9 +93,8 @@ def answer(question: Question, experiments: Experiments) -> Finding:
     common |= {"key": key, "substitute": is_substitute(entry)}
     if not seeds:
         lack = f"the runs of {listed(missing)}" if missing else "seeds that all methods have"
-        return Finding(
-            about, NOT_TESTED, f"What is missing: {lack}.", command=with_seeds(entry, len(entry["seeds"])), **common
-        )
+        common["command"] = with_seeds(entry, len(entry["seeds"]))
+        return Finding(about, NOT_TESTED, f"What is missing: {lack}.", **common)
     about += f", {len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
     found = question.decide(entry)
     more = with_seeds(entry, len(seeds) + 1)
@@ -124,9 +123,10 @@ def chosen(question: Question, experiments: Experiments) -> str | None:
 
 
 def is_substitute(entry: Record) -> bool:
-    """Whether data or settings are others than the paper's."""
+    """Whether data or settings are others than the paper's, or than the protocol's."""
     usual = USUAL_DATA.get(entry["experiment"], "mnist")
-    return bool(entry["protocol"] == "quick" or entry["data"].split()[0] != usual)
+    changed = any(f"--{option} " in entry["command"] for option in OPTIONS)
+    return bool(changed or entry["protocol"] == "quick" or entry["data"].split()[0] != usual)
 
 
 def command_of(question: Question) -> str:

@@ -14,21 +14,12 @@ L2 = (
     "Wilson's interval, for every network and direction; not reproduced if more have by its lower end, for every one. "
     "Over images, as it is a claim about pictures: one seed is enough."
 )
+HEAD = ["Method", "Direction", "Images", "More than half", "Wilson", "Median share", "Largest", "Largest pixel"]
 
 
 def not_concentrated(entry: Record) -> Decision:
     """Is a perturbation that is small in L2 spread over the image?"""
-    head = [
-        "Method",
-        "Direction",
-        "Images",
-        "More than half",
-        "Wilson",
-        "Median share",
-        "Largest share",
-        "Largest pixel",
-    ]
-    evidence, ends = [head], []
+    evidence, ends = [HEAD], []
     for row in [row for row in entry["rows"] if row["concentration"]]:
         for name in ("adv_loss", "adv_alpha"):
             found = row["concentration"][name]
@@ -41,9 +32,7 @@ def not_concentrated(entry: Record) -> Decision:
     if not ends:
         return Decision(NOT_DECIDED, "No image was moved.", evidence)
     below = sum(high < 0.05 for _, high in ends)
-    told = (
-        f"The share of images with more than half of ||r||^2 in one window lies below .05 for {below} of {len(ends)} "
-    )
+    told = f"The share of images with more than half of ||r||^2 in one window is below .05 for {below} of {len(ends)} "
     told += f"networks and directions; the largest upper end is {figure(max(high for _, high in ends))}."
     if all(high < 0.05 for _, high in ends):
         return Decision(REPRODUCED, told, evidence)

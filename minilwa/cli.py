@@ -99,7 +99,7 @@ def _report(subparsers) -> None:
         subparsers,
         "report",
         commands.make_report,
-        "turn what reproduce has finished into tables, figures and one page",
+        "turn what reproduce has finished into verdicts, tables, figures and one page",
         "minilwa report\n  minilwa report --results results --out report --json summary.json",
     )
     command.add_argument(

@@ -66,7 +66,7 @@ def reproduce(options: Namespace) -> None:
             results[name] = entry
         write_json(out / f"{name}.json", results[name])
         if EXPERIMENTS[name] in (tables, judge, factorial, variants):
-            table = report.markdown(entry)
+            table = "\n\n".join([report.markdown(entry), *report.notes(entry)])
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")
         else:
@@ -92,15 +92,21 @@ def units_of(experiments: Sequence[str], setting: Setting) -> list[Unit]:
 
 
 def make_report(options: Namespace) -> None:
-    """Turn what is finished into tables, figures and a page."""
+    """Turn what is finished into verdicts, tables, figures and a page."""
     check_outputs(options.out / "index.html", options.json)
     experiments = report.collect(options.results)
-    paths = report.write_report(options.out, experiments)
+    verdicts = report.verdicts_on(experiments)
+    paths = report.write_report(options.out, experiments, verdicts)
     if options.json:
-        write_json(options.json, {"experiments": experiments})
+        write_json(options.json, {"experiments": experiments, "verdicts": verdicts})
     for key, entry in experiments.items():
         print(f"{key}: {len(entry['rows'])} rows, seeds {', '.join(map(str, entry['seeds']))}")
-    print(f"{paths[0]} shows all; beside it {len(paths) - 1} tables and figures")
+    for found in verdicts:
+        worst = f"; in the worst case {found['worst_case']}" if found["worst_case"] else ""
+        print(
+            f"claim {found['claim']}: {found['verdict']}{worst}; {found['open']} of {found['questions']} questions open"
+        )
+    print(f"{paths[0]} shows all; beside it {len(paths) - 1} tables, figures and the verdicts")
 
 
 def folder_name(options: Namespace) -> str:

@@ -14,7 +14,7 @@ import pytest
 from minilwa.cli import main
 from minilwa.data import centre, random_crops
 from minilwa.experiments import judge, variants
-from minilwa.report.aggregate import band, statistics, worst
+from minilwa.report.intervals import band, statistics
 
 ROWS = ["Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep"]
 COLUMNS = ("validation", "fixed", "adv_loss_sign", "adv_loss", "adv_alpha")
@@ -112,7 +112,8 @@ def test_csv_says_the_same_as_the_json(made, experiments):
 def test_files_of_every_experiment(made, experiments):
     found = {path.name for path in (made / "report").iterdir()}
     stems = {key.replace("/", "-") for key in experiments}
-    assert found == {stem + end for stem in stems for end in (".md", ".csv", ".png", ".svg")} | {"index.html"}
+    ends = (".md", ".csv", ".png", ".svg")
+    assert found == {stem + end for stem in stems for end in ends} | {"index.html", "verdicts.md"}
     for stem in stems:
         assert (made / "report" / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (made / "report" / f"{stem}.svg").read_text()
@@ -228,18 +229,18 @@ def test_judgement_is_the_worst_case_image_by_image(made, experiments):
         assert row["worst"]["accuracy"]["mean"] <= row["attacks"]["adv_loss"]["accuracy"]["1.5"]["mean"]
 
 
-def test_worst_case_of_known_distances():
-    about = {"seed": 0, "n": 4, "radius": 1.0, "radii": [1.0, 3.0]}
-    found = [
-        about | {"attack": "one", "distances": [0.0, 2.0, None, 1.0]},
-        about | {"attack": "other", "distances": [0.0, 0.5, None, 3.0]},
-    ]
-    result = worst(found, {0: np.array([1.0, 2.0, 4.0, 4.0])})
-    assert result["accuracy"]["values"] == [0.25]  # the first is wrong, the second and the last within 1
-    assert (result["median"], result["unbroken"]) == ([1.0], [1])
-    assert result["mean"] == [0.75]
-    assert result["relative_mean"] == [0.25]
-    assert worst([], {}) is None
+def test_verdicts_come_first_and_are_in_the_json(made):
+    verdicts = json.loads((made / "summary.json").read_text())["verdicts"]
+    assert [verdict["claim"] for verdict in verdicts] == list("abcdefgh")
+    text = (made / "report" / "index.html").read_text(encoding="utf-8")
+    assert text.index('id="claim-a"') < text.index('id="claim-h"') < text.index('id="table1-paper-own.npz"')
+    keys = {finding["key"] for verdict in verdicts for finding in verdict["findings"]} - {None}
+    assert "judge-table2/paper/own.npz" in keys
+    assert all(verdict["substitute"] for verdict in verdicts if verdict["verdict"] not in {"not decided", "not tested"})
+    markdown = (made / "report" / "verdicts.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([^)]+)\)", markdown))
+    assert linked
+    assert all((made / "report" / name).is_file() for name in linked)
 
 
 def test_report_of_nothing_is_one_line(tmp_path, monkeypatch, capsys):

@@ -2,7 +2,8 @@
 
 Each (network, attack) is a unit of its own and leaves how far the attack had to move each image; what follows from
 that, the worst case over attacks above all, is the report's. Attacks are run unclipped and clipped to [0, 1], some
-again with twice the steps or in float64, and one set of images is made on another network.
+again with twice the steps or in float64, and one set of images is made on another network. Besides, the paper's own
+perturbations are looked at: whether they are concentrated in one place.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from minilwa.backend import Array, to_numpy
 from minilwa.directions import adv_loss
 from minilwa.evaluation import adversarial_images, clean_score, predict
 from minilwa.experiments import tables
+from minilwa.experiments.concentration import WINDOW, concentration
 from minilwa.experiments.protocols import RADIUS, ROWS, Plan
 from minilwa.experiments.runs import Setting, Unit, trained
 from minilwa.norms import length
@@ -70,6 +72,7 @@ def units(setting: Setting, name: str) -> list[Unit]:
             other = (tables.source_of_fixed_set(setting, network, seed),)
             found += [Unit(name, plan, partial(attacked, part=part), part=part) for part in parts()]
             found += [Unit(name, plan, unattacked, part="none"), Unit(name, plan, transferred, other, part="transfer")]
+            found.append(Unit(name, plan, looked_at, part="concentration"))
     return found
 
 
@@ -111,12 +114,21 @@ def transferred(setting: Setting, plan: Plan) -> dict[str, Any]:
 
 
 def unattacked(setting: Setting, plan: Plan) -> dict[str, Any]:
-    """The clean accuracy, and the norms of the images."""
+    """The clean accuracy, the norms of the images, and how many classes guessing has to choose from."""
     x, y = judged_images(setting, plan)
     score = clean_score(trained(setting, plan), x, y)
     sizes = to_numpy(length(x.reshape(len(x), -1), "l2"))
     about = {"method": plan.method.name, "seed": plan.recipe.seed, "attack": "none", "n": len(x)}
-    return about | {"accuracy": score.accuracy, "sizes": np.round(sizes.astype(float), DIGITS).tolist()}
+    about |= {"accuracy": score.accuracy, "classes": setting.dataset.classes}
+    return about | {"sizes": np.round(sizes.astype(float), DIGITS).tolist()}
+
+
+def looked_at(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """Where the weight of the paper's perturbations lies."""
+    (x, y), radius = judged_images(setting, plan), RADIUS[plan.network]
+    found = concentration(trained(setting, plan), x, y, radius, setting.formulas)
+    about = {"method": plan.method.name, "seed": plan.recipe.seed, "attack": "concentration", "n": len(x)}
+    return about | {"radius": radius, "window": WINDOW, "directions": found}
 
 
 def describe(plan: Plan, part: str, found: np.ndarray, x: Array, norm: Any, radii: tuple[float, ...]) -> dict[str, Any]:

@@ -35,3 +35,8 @@ NOTEBOOKS: dict[str, dict[str, tuple[float, ...]]] = {  # the authors' later run
         "LWA": (0.864, 0.831, 0.803, 0.760, 0.750),
     },
 }
+
+DEEPFOOL = {  # mean ||r|| / ||x|| that Moosavi-Dezfooli et al. (1511.04599) give for MNIST, by network; Normal training
+    "judge-table1": ("FC500-150-10", 0.11),
+    "judge-table2": ("LeNet", 0.20),
+}

@@ -1,9 +1,11 @@
-"""Tables, figures and a page of what was measured."""
+"""Verdicts, tables, figures and a page of what was measured."""
 
 from minilwa.report.aggregate import collect, entry
 from minilwa.report.figures import draw, draw_images, new_figure, write_figure
+from minilwa.report.notes import notes
 from minilwa.report.page import write_report
 from minilwa.report.text import caption, markdown
+from minilwa.report.verdicts import verdicts_on
 
 __all__ = [
     "caption",
@@ -13,6 +15,8 @@ __all__ = [
     "entry",
     "markdown",
     "new_figure",
+    "notes",
+    "verdicts_on",
     "write_figure",
     "write_report",
 ]

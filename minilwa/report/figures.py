@@ -131,6 +131,7 @@ def judgement(entry: dict[str, Any]) -> Any:
     for row in entry["rows"]:
         curve(axes, row["worst"]["radii"], row["worst"]["curve"], COLOURS[row["method"]], label=row["method"])
     axes.axvline(entry["rows"][0]["radius"], color="grey", linewidth=0.8, linestyle=":")
+    axes.axhline(entry["rows"][0]["chance"], color="grey", linewidth=0.8, linestyle="--", label="guessing")
     axes.set(xlabel="L2 radius, pixels in [0, 1]", ylim=(0, 1), title=title(entry))
     axes.set(xlim=(0, None), ylabel=f"worst-case accuracy on {row['n']:,} test images")
     axes.legend(frameon=False)

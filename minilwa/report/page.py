@@ -8,45 +8,74 @@ from pathlib import Path
 from typing import Any
 
 from minilwa.files import write_text
+from minilwa.report.elements import anchor, heading, html_table
 from minilwa.report.figures import draw
-from minilwa.report.text import LINES, NAMES, PROTOCOLS, caption, csv_text, markdown
+from minilwa.report.notes import notes
+from minilwa.report.text import LINES, caption, csv_text, markdown
+from minilwa.report.verdict_page import as_html, as_markdown
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; color: #1a1a1a; }
+:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --faint: #5f5f5f; --rule: #ddd; --code: #f1f1f1; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6e6; --paper: #161616; --faint: #a3a3a3; --rule: #3a3a3a; --code: #262626; }
+  a { color: #8ab4f8; } a:visited { color: #c58af9; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; }
+body { color: var(--ink); background: var(--paper); }
 h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.25rem; margin-top: 3rem; }
+h3 { font-size: 1.05rem; margin-top: 2.2rem; line-height: 1.35; }
 nav ul { columns: 18rem; padding-left: 1.2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-th, td { text-align: left; padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid #ddd; white-space: nowrap; }
-tr.beside td { color: #666; }
+th, td { text-align: left; padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid var(--rule); }
+th, td { white-space: nowrap; }
+.claims th, .claims td { vertical-align: top; white-space: normal; }
+.finding table { font-size: 0.8rem; }
+@media (max-width: 40rem) {
+  .claims thead { display: none; }
+  .claims tr { border-bottom: 1px solid var(--rule); display: block; padding: 0.4rem 0; }
+  .claims td { border: 0; display: block; } .claims td:empty { display: none; }
+  .claims td[data-head]::before { content: attr(data-head) ": "; }
+}
+tr.beside td, .notes, .faint { color: var(--faint); }
+.notes { font-size: 0.9rem; padding-left: 1.2rem; }
+.finding { border-left: 3px solid var(--rule); padding-left: 0.9rem; margin: 1.4rem 0; }
+.badge { border-radius: 0.3rem; color: #fff; font-size: 0.85rem; padding: 0.1rem 0.5rem; white-space: nowrap; }
+.reproduced { background: #1b7a3d; } .not-reproduced { background: #b3261e; } .partly { background: #8a5a00; }
+.an-artefact-of-float32 { background: #6b3fa0; } .not-decided, .not-tested { background: #666; }
 img { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
-code { background: #f3f3f3; padding: 0.1rem 0.3rem; overflow-wrap: anywhere; }
+code { background: var(--code); padding: 0.1rem 0.3rem; overflow-wrap: anywhere; }
 """
 
 
-def write_report(folder: Path, experiments: dict[str, dict[str, Any]]) -> list[Path]:
-    """Tables and figures of every experiment, by "experiment/protocol", in ``folder``, and index.html, which needs no
-    other file. The paths written."""
-    paths, sections = [], []
+def write_report(folder: Path, experiments: dict[str, dict[str, Any]], found: list[dict[str, Any]]) -> list[Path]:
+    """Tables and figures of every experiment, by "experiment/protocol", in ``folder``, the verdicts ``found``, and
+    index.html, which needs no other file. The paths written."""
+    paths, sections = [folder / "verdicts.md"], []
+    write_text(paths[0], as_markdown(found))
     for key, entry in experiments.items():
-        path = folder / key.replace("/", "-").replace(" ", "-")
-        write_text(path.with_name(path.name + ".md"), f"{caption(entry)}\n\n{markdown(entry)}\n")
+        path = folder / anchor(key)
+        remarks = "".join(f"\n- {note}" for note in notes(entry))
+        remarks = f"\n{remarks}\n" if remarks else ""
+        write_text(path.with_name(path.name + ".md"), f"{caption(entry)}\n\n{markdown(entry)}\n{remarks}")
         write_text(path.with_name(path.name + ".csv"), csv_text(entry))
         png, svg = draw(entry, path)
         paths += [path.with_name(path.name + ".md"), path.with_name(path.name + ".csv"), png, svg]
         sections.append(section(key, entry, png))
-    write_text(folder / "index.html", page(experiments, sections))
+    write_text(folder / "index.html", page(experiments, as_html(found), sections))
     return [folder / "index.html", *paths]
 
 
-def page(experiments: dict[str, dict[str, Any]], sections: list[str]) -> str:
+def page(experiments: dict[str, dict[str, Any]], verdicts: str, sections: list[str]) -> str:
     """The whole page."""
     links = "".join(f'<li><a href="#{anchor(key)}">{escape(heading(e))}</a></li>' for key, e in experiments.items())
-    title = "Learning with Adversary: what was measured"
+    title = "Learning with Adversary, examined again"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>{STYLE}</style></head>
 <body><h1>{title}</h1>
+{verdicts}
+<h2>What was measured</h2>
 <p>Accuracies on test images; perturbations are not clipped to the pixel range, and a misclassified image counts as
 wrong at every radius, except in the column Fixed. Lines in grey are the paper's figures, and those of its authors'
 later notebooks.</p>
@@ -60,10 +89,13 @@ def section(key: str, entry: dict[str, Any], png: Path) -> str:
     """One experiment: table, figure, how to make them, and how its networks were trained."""
     image = base64.b64encode(png.read_bytes()).decode("ascii")
     versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
+    remarks = "".join(f"<li>{escape(note)}</li>" for note in notes(entry))
+    remarks = f"<ul class=notes>{remarks}</ul>" if remarks else ""
     return f"""
 <section id="{anchor(key)}"><h2>{escape(heading(entry))}</h2>
 <p>{escape(caption(entry))}</p>
 <div class="wide">{html_table(LINES[entry["experiment"]](entry))}</div>
+{remarks}
 <img src="data:image/png;base64,{image}" alt="{escape(heading(entry))}, the numbers of the table">
 <p>Made by <code>{escape(entry["command"])}</code> ({entry["form"]} formulas, {entry["dtype"]}, {escape(versions)}).</p>
 <details><summary>How the networks were trained</summary>
@@ -85,26 +117,3 @@ def settings(plans: dict[str, dict[str, Any]]) -> list[list[str]]:
         line += [f"{method['dropout']:g}", str(recipe["epochs"]), str(recipe["batch"]), rate]
         lines.append([*line, f"{recipe['momentum']:g}", start])
     return lines
-
-
-def html_table(lines: list[list[str]]) -> str:
-    """Lines of cells, the first of them the head, as a table."""
-    head, *body = lines
-    rows = "".join(
-        f"<tr{' class=beside' if line[0].startswith('(') else ''}>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in line)
-        + "</tr>"
-        for line in body
-    )
-    heads = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in head)
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def heading(entry: dict[str, Any]) -> str:
-    """The name of a section."""
-    return f"{NAMES[entry['experiment']]} ({entry['data']}, {PROTOCOLS[entry['protocol']]})"
-
-
-def anchor(key: str) -> str:
-    """The section's id."""
-    return key.replace("/", "-").replace(" ", "-")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from minilwa.experiments.paper import COLUMNS
+from minilwa.report.judged_lines import Lines, judgement
+from minilwa.report.numbers import figure, spread
 
 TITLES = {
     "validation": "Validation",
@@ -36,20 +38,6 @@ PROTOCOLS = {
     "paper": "the paper's protocol",
     "equal": "one architecture for all",
 }
-
-Lines = list[list[str]]  # cells; the first line is the head
-
-
-def figure(accuracy: float) -> str:
-    """An accuracy as the paper prints it: three decimals, no zero before the point."""
-    return f"{accuracy:.3f}".replace("0.", ".", 1)
-
-
-def spread(found: dict[str, Any]) -> str:
-    """A mean with its standard deviation over seeds; with one seed, its Wilson interval over images."""
-    if found["std"] is not None:
-        return f"{figure(found['mean'])} ± {figure(found['std'])}"
-    return f"{figure(found['mean'])} [{', '.join(map(figure, found['wilson']))}]"
 
 
 def caption(entry: dict[str, Any]) -> str:
@@ -110,30 +98,6 @@ def factorial(entry: dict[str, Any]) -> Lines:
     return lines
 
 
-def judgement(entry: dict[str, Any]) -> Lines:
-    """A line for each attack, with the accuracy of each method at the radius of the tables; the worst case first."""
-    rows = entry["rows"]
-    radius = f"{rows[0]['radius']:g}"
-    lines = [[f"L2 radius {radius}", *(row["method"] for row in rows)]]
-    lines.append(["clean", *(spread(row["validation"]) for row in rows)])
-    for name, label in (("worst", "worst case"), ("worst_clipped", "worst case, clipped")):
-        lines.append([label, *(spread(row[name]["accuracy"]) if row[name] else "" for row in rows)])
-    for name, label in (("median", "median distance"), ("relative_mean", "mean of ‖r‖/‖x‖")):
-        lines.append([label, *(_decimals(row["worst"][name]) for row in rows)])
-    for attack in dict.fromkeys(name for row in rows for name in row["attacks"]):
-        found = [row["attacks"].get(attack, {}) for row in rows]
-        if any(f.get("accuracy") for f in found):
-            lines.append([attack, *(spread(f["accuracy"][radius]) if f.get("accuracy") else "" for f in found)])
-        else:
-            lines.append([f"{attack}, median", *(_decimals(f.get("median", [])) for f in found)])
-    return lines
-
-
-def _decimals(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{sum(known) / len(known):.3f}" if known and len(known) == len(values) else "none"
-
-
 LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "table1": table,
     "table2": table,
@@ -147,8 +111,13 @@ LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
 
 
 def markdown(entry: dict[str, Any]) -> str:
-    """The table of an experiment in Markdown, its columns aligned."""
-    head, *body = LINES[entry["experiment"]](entry)
+    """The table of an experiment in Markdown."""
+    return markdown_table(LINES[entry["experiment"]](entry))
+
+
+def markdown_table(lines: Lines) -> str:
+    """Lines of cells, the first of them the head, as a Markdown table, its columns aligned."""
+    head, *body = lines
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
     return "\n".join(
         "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) + " |"

@@ -1,0 +1,58 @@
+"""The criterion for the paper's figures themselves: are they what one more run of ours could give?"""
+
+from __future__ import annotations
+
+import math
+
+from minilwa.experiments.paper import COLUMNS
+from minilwa.report.claims.evidence import NOT_DECIDED, NOT_REPRODUCED, ONE_SEED, PARTLY, REPRODUCED, Decision, titles
+from minilwa.report.intervals import Record
+from minilwa.report.numbers import figure, plus
+
+PRINTED_FIGURES = (
+    "A figure of the paper's, which is one run, is met if it lies in the 95% prediction interval for one more run of "
+    "ours: our mean ± the root of t^2 s^2 (1 + 1/seeds), s the standard deviation over seeds, plus what drawing "
+    "10,000 other test images adds on both sides. Reproduced if all are met, not reproduced if none is."
+)
+
+
+def printed_figures(entry: Record) -> Decision:
+    """Are the paper's figures within our spread?"""
+    rows = [row for row in entry["rows"] if "paper" in row]
+    evidence = [["Method", "Column", "ours", "one more run", "paper", "met", "notebooks", "met"]]
+    met: dict[str, list[bool]] = {"paper": [], "notebooks": []}
+    missed: dict[str, list[str]] = {}
+    if any(row["seeds"] < 2 for row in rows):
+        return Decision(NOT_DECIDED, ONE_SEED, evidence)
+    for row in rows:
+        for column in COLUMNS:
+            found, cells = row[column], []
+            for source, outcomes in met.items():
+                if source not in row:
+                    cells += ["", ""]
+                    continue
+                printed = row[source][column]
+                half = prediction(found, row["n"], printed)
+                outcomes.append(abs(printed - found["mean"]) <= half)
+                cells += [figure(printed), "yes" if outcomes[-1] else plus(printed - found["mean"])]
+                if source == "paper" and not outcomes[-1]:
+                    missed.setdefault(row["method"], []).append(column)
+            around = f"± {figure(prediction(found, row['n'], row['paper'][column]))}"
+            evidence.append([row["method"], titles([column]), figure(found["mean"]), around, *cells])
+    count = {source: f"{sum(outcomes)} of {len(outcomes)}" for source, outcomes in met.items()}
+    told = f"{count['paper']} of the printed figures are met"
+    told += f"; of the later notebooks' {count['notebooks']}" if met["notebooks"] else ""
+    rest = "; ".join(f"{method} {titles(columns)}" for method, columns in missed.items())
+    told += f". Not met: {rest}." if rest else "."
+    status = REPRODUCED if all(met["paper"]) else PARTLY if any(met["paper"]) else NOT_REPRODUCED
+    return Decision(status, told, evidence)
+
+
+def prediction(found: Record, n: int, printed: float) -> float:
+    """Half of the interval around our mean in which the accuracy of one more run lies, on other images as many."""
+    from scipy.stats import norm, t
+
+    seeds = len(found["values"])
+    over_seeds = float(t.ppf(0.975, seeds - 1)) ** 2 * found["std"] ** 2 * (1 + 1 / seeds)
+    images = sum(p * (1 - p) / n for p in (found["mean"], printed))
+    return math.sqrt(over_seeds + float(norm.ppf(0.975)) ** 2 * images)

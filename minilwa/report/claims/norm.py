@@ -1,0 +1,40 @@
+"""The criterion for the L2 norm as a measure of what is seen."""
+
+from __future__ import annotations
+
+from minilwa.evaluation import Score
+from minilwa.experiments.concentration import WINDOW
+from minilwa.report.claims.evidence import NOT_DECIDED, NOT_REPRODUCED, PARTLY, REPRODUCED, Decision, title
+from minilwa.report.intervals import Record
+from minilwa.report.numbers import bracket, figure
+
+L2 = (
+    "The paper has not seen a perturbation with most of its weight in one place. Reproduced if fewer than 5% of the "
+    f"images have more than half of ||r||^2 within one window of {WINDOW} x {WINDOW} pixels, by the upper end of "
+    "Wilson's interval, for every network and direction; not reproduced if more have by its lower end, for every one. "
+    "Over images, as it is a claim about pictures: one seed is enough."
+)
+HEAD = ["Method", "Direction", "Images", "More than half", "Wilson", "Median share", "Largest", "Largest pixel"]
+
+
+def not_concentrated(entry: Record) -> Decision:
+    """Is a perturbation that is small in L2 spread over the image?"""
+    evidence, ends = [HEAD], []
+    for row in [row for row in entry["rows"] if row["concentration"]]:
+        for name in ("adv_loss", "adv_alpha"):
+            found = row["concentration"][name]
+            if found["n"]:
+                n = found["n"] // found["seeds"]  # the images are the same for all seeds
+                ends.append(Score(round(found["concentrated"] / found["seeds"]), n).interval())
+                cells = [f"{found['n']:,}", f"{found['concentrated']:,}", bracket(ends[-1])]
+                cells += [figure(found[key]) for key in ("median", "largest", "pixel")]
+                evidence.append([row["method"], title(name), *cells])
+    if not ends:
+        return Decision(NOT_DECIDED, "No image was moved.", evidence)
+    below = sum(high < 0.05 for _, high in ends)
+    told = f"The share of images with more than half of ||r||^2 in one window is below .05 for {below} of {len(ends)} "
+    told += f"networks and directions; the largest upper end is {figure(max(high for _, high in ends))}."
+    if all(high < 0.05 for _, high in ends):
+        return Decision(REPRODUCED, told, evidence)
+    beyond = [low > 0.05 for low, _ in ends]
+    return Decision(NOT_REPRODUCED if all(beyond) else PARTLY if any(beyond) else NOT_DECIDED, told, evidence)

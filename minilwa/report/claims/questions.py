@@ -1,0 +1,120 @@
+"""The questions: each claim of the paper put to the experiments that decide it, or that stand beside these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from minilwa.experiments.protocols import ROWS
+from minilwa.report.claims import attacks, factorial, figures, norm, training
+from minilwa.report.claims.evidence import Decision
+from minilwa.report.intervals import Record
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim put to one experiment under one protocol: the rows that it needs, the criterion, and who applies it.
+
+    ``decides``: whether it counts for the verdict, or only stands beside it; ``essential``: whether there is none as
+    long as it is open. ``substitutes``: whether other data, or
+    settings for a quick look, may answer it where the paper's are not there. ``worst_case``: whether it is about the
+    worst case over attacks, and not the paper's own single steps.
+    """
+
+    experiment: str
+    protocol: str
+    criterion: str
+    decide: Callable[[Record], Decision]
+    needs: Sequence[str] = ()
+    decides: bool = True
+    substitutes: bool = True
+    worst_case: bool = False
+    essential: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says, and where."""
+
+    letter: str
+    text: str
+    section: str
+    questions: Sequence[Question]
+
+
+def asked(criterion: str, decide: Callable[[Record], Decision], needs: Sequence[str], *of: str) -> list[Question]:
+    """One question to several experiments, each "experiment/protocol": tables, or the worst case of their networks."""
+    pairs = [name.split("/") for name in of]
+    return [Question(e, p, criterion, decide, needs, worst_case=e.startswith("judge-")) for e, p in pairs]
+
+
+TRAINED = ("table1/paper", "table1/equal", "table2/paper")
+TABLES = (*TRAINED, "judge-table1/paper", "judge-table1/equal", "judge-table2/paper")
+CIFAR = ("cifar10/paper", "judge-cifar10/paper")
+beside = partial(Question, decides=False)
+
+CLAIMS = (
+    Claim(
+        "a",
+        "Adv_Alpha is consistently, but slightly, more efficient than Adv_Loss, and both are significantly more "
+        "efficient than Adv_Loss_Sign.",
+        "4.1, Figure 1",
+        [
+            Question("factorial", "paper", factorial.FACTORIAL, factorial.over_loss, essential=True),
+            *asked(attacks.SIGN, attacks.over_sign, (), "table1/paper", "table2/paper"),
+            beside("table1", "paper", attacks.EVERY_ROW, attacks.in_every_row),
+            beside("table2", "paper", attacks.EVERY_ROW, attacks.in_every_row),
+            beside("figure1", "paper", attacks.OVER_RADIUS, attacks.over_radius),
+        ],
+    ),
+    Claim(
+        "b",
+        "LWA is the most robust of the five methods, Goodfellow's the next.",
+        "4.2, Tables 1 and 2",
+        asked(training.MOST_ROBUST, training.most_robust, ROWS, *TABLES),
+    ),
+    Claim(
+        "c",
+        "Robustness costs no accuracy: no trade-off is observed.",
+        "4.2, Tables 1 and 2",
+        asked(training.NO_COST, training.no_cost, ("Normal", "LWA"), *TRAINED),
+    ),
+    Claim(
+        "d",
+        "Dropout improves accuracy and robustness, but the robustness is still weak: it helps a little.",
+        "4.2, Table 1",
+        asked(training.DROPOUT, training.dropout_helps, ("Normal", "Dropout", "Goodfellow"), *TABLES),
+    ),
+    Claim(
+        "e",
+        "LWA_Rep is comparable to Goodfellow's method.",
+        "4.2, Table 1",
+        asked(training.COMPARABLE, training.comparable, ("Goodfellow", "LWA_Rep"), *TABLES),
+    ),
+    Claim(
+        "f",
+        "The L2 norm is a reasonable measure: no perturbation is seen that has most of its weight in one place.",
+        "4.1",
+        [Question(judged, "paper", norm.L2, norm.not_concentrated) for judged in ("judge-table2", "judge-table1")],
+    ),
+    Claim(
+        "g",
+        "The figures of Tables 1 and 2 themselves.",
+        "4.2",
+        [
+            Question(table, "paper", figures.PRINTED_FIGURES, figures.printed_figures, substitutes=False)
+            for table in ("table1", "table2")
+        ],
+    ),
+    Claim(
+        "h",
+        "CIFAR-10: “STAY TUNED!!!”. There are no figures in print; the question is whether what is claimed on MNIST, "
+        "(b) and (c), holds there.",
+        "4.2",
+        [
+            *asked(training.MOST_ROBUST, training.most_robust, ROWS, *CIFAR),
+            *asked(training.NO_COST, training.no_cost, ("Normal", "LWA"), CIFAR[0]),
+        ],
+    ),
+)

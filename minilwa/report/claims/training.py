@@ -1,0 +1,153 @@
+"""Criteria for what the paper claims of ways to train: each takes a table, or a judgement, to a decision.
+
+Differences are paired over seeds: the networks of one seed share the order of the images and the start of the weights
+where their sizes agree. A claim that several differences must all support needs no correction for their number.
+"""
+
+from __future__ import annotations
+
+from minilwa.experiments.paper import COLUMNS, PRINTED
+from minilwa.experiments.protocols import ROWS
+from minilwa.report.claims.evidence import (
+    NOT_DECIDED,
+    NOT_REPRODUCED,
+    ONE_SEED,
+    PARTLY,
+    REPRODUCED,
+    Decision,
+    Sheet,
+    cell,
+    side,
+    titles,
+)
+from minilwa.report.intervals import Record, statistics
+from minilwa.report.notes import half_width
+from minilwa.report.numbers import figure, listed, signed
+
+MOST_ROBUST = (
+    "Reproduced if in every column under attack the 95% t-intervals, paired over seeds, of LWA minus each other "
+    "method and of Goodfellow's minus each of the other three lie above 0; not reproduced if in no column LWA is "
+    "ahead of all."
+)
+NO_COST = (
+    "Reproduced if on clean images the 95% t-interval of LWA minus Normal, paired over seeds, rules out a loss larger "
+    "than half a Wilson interval of Normal's accuracy, which the test set cannot resolve; not reproduced if it does "
+    "not and lies below 0."
+)
+DROPOUT = (
+    "Reproduced if in every column, the clean one too, the 95% t-interval of Dropout minus Normal, paired over seeds, "
+    "lies above 0 (it helps), and under every attack that is less than half of what Goodfellow's method gains (a "
+    "little, its interval too); not reproduced if it helps under no attack."
+)
+COMPARABLE = (
+    "Reproduced if in every column under attack the 95% t-interval of LWA_Rep minus Goodfellow, paired over seeds, "
+    "lies within the largest difference between the two in the paper's own Table 1; not reproduced if it lies beyond "
+    "somewhere and within nowhere."
+)
+
+
+def most_robust(entry: Record) -> Decision:
+    """Is LWA the most robust of the five, and Goodfellow's method next?"""
+    sheet = Sheet.of(entry, ROWS)
+    ranks = {"LWA": [m for m in ROWS if m != "LWA"], "Goodfellow": ["Normal", "Dropout", "LWA_Rep"]}
+    pairs = [(one, other) for one, others in ranks.items() for other in others]
+    evidence = sheet.lines(pairs, sheet.attacked)
+    if len(sheet.seeds) < 2:
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}", evidence)
+    ahead = {
+        one: [c for c in sheet.attacked if all(side(sheet.gap(c, one, other)) > 0 for other in others)]
+        for one, others in ranks.items()
+    }
+    leads, follows = ahead["LWA"], ahead["Goodfellow"]
+    words = [f"LWA is ahead of all others {where(leads, sheet.attacked)}"]
+    for column in [c for c in sheet.attacked if c not in leads]:
+        rival = max(ranks["LWA"], key=lambda other, column=column: sheet.mean(column, other))  # type: ignore[misc]
+        gap = signed(sheet.gap(column, "LWA", rival))
+        words.append(f"under {titles([column])} LWA minus {rival} is {gap}")
+    words.append(f"Goodfellow's is ahead of the other three {where(follows, sheet.attacked)}")
+    status = REPRODUCED if leads == follows == sheet.attacked else PARTLY if leads else NOT_REPRODUCED
+    return Decision(status, f"{'; '.join(words)}. {sheet.ranking()}{in_print(entry)}", evidence)
+
+
+def no_cost(entry: Record) -> Decision:
+    """Is LWA as accurate as normal training on images as they are?"""
+    sheet = Sheet.of(entry, ("Normal", "LWA"))
+    robust = [m for m in ("Goodfellow", "LWA", "LWA_Rep") if m in sheet.methods]
+    evidence = sheet.lines([(m, "Normal") for m in robust], ["validation"])
+    clean = {m: sheet.mean("validation", m) for m in ("LWA", "Normal")}
+    told = f"Clean accuracy is {figure(clean['LWA'])} with LWA and {figure(clean['Normal'])} with Normal"
+    gap = sheet.gap("validation", "LWA", "Normal")
+    told += f", a difference of {signed(gap)}"
+    if len(sheet.seeds) < 2:
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {told}.", evidence)
+    (normal,) = (row for row in entry["rows"] if row["method"] == "Normal")
+    margin = half_width(cell(normal, "validation"))
+    low, high = gap["interval"]
+    status = REPRODUCED if low > -margin else NOT_REPRODUCED if high < 0 else NOT_DECIDED
+    return Decision(status, f"{told}; the test set resolves {figure(margin, 4)}.{sizes(entry)}", evidence)
+
+
+def dropout_helps(entry: Record) -> Decision:
+    """Does dropout help, and only a little?"""
+    sheet = Sheet.of(entry, ("Normal", "Dropout", "Goodfellow"))
+    columns = ["validation", *sheet.attacked]
+    evidence = sheet.lines([("Dropout", "Normal"), ("Goodfellow", "Normal")], columns)
+    if len(sheet.seeds) < 2:
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}", evidence)
+    helps = [column for column in columns if side(sheet.gap(column, "Dropout", "Normal")) > 0]
+    little = [column for column in sheet.attacked if side(beyond_half(sheet, column)) < 0]
+    words = f"Dropout is more accurate than Normal {where(helps, columns)}; its gain is less than half of what "
+    words += f"Goodfellow's is {where(little, sheet.attacked)}. {sheet.ranking()}{sizes(entry)}"
+    if not set(helps) & set(sheet.attacked):
+        return Decision(NOT_REPRODUCED, words, evidence)
+    return Decision(REPRODUCED if helps == columns and little == sheet.attacked else PARTLY, words, evidence)
+
+
+def beyond_half(sheet: Sheet, column: str) -> Record:
+    """Dropout's gain over Normal less half of Goodfellow's, paired over seeds."""
+    gaps = (sheet.gap(column, method, "Normal")["values"] for method in ("Dropout", "Goodfellow"))
+    return statistics([one - other / 2 for one, other in zip(*gaps, strict=True)])
+
+
+def comparable(entry: Record) -> Decision:
+    """Is LWA_Rep about as robust as Goodfellow's method?"""
+    sheet = Sheet.of(entry, ("Goodfellow", "LWA_Rep"))
+    evidence = sheet.lines([("LWA_Rep", "Goodfellow")], sheet.attacked)
+    if len(sheet.seeds) < 2:
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}", evidence)
+    printed = PRINTED["table1"]
+    margin = max(abs(a - b) for a, b in list(zip(printed["LWA_Rep"], printed["Goodfellow"], strict=True))[1:])
+    gaps = {column: sheet.gap(column, "LWA_Rep", "Goodfellow") for column in sheet.attacked}
+    within = [c for c, gap in gaps.items() if -margin < gap["interval"][0] and gap["interval"][1] < margin]
+    beyond = [c for c, gap in gaps.items() if gap["interval"][1] < -margin or margin < gap["interval"][0]]
+    told = f"The two differ by less than {figure(margin)} {where(within, sheet.attacked)}, and by more "
+    told += f"{where(beyond, sheet.attacked)}. {sheet.ranking()}"
+    if within == sheet.attacked:
+        return Decision(REPRODUCED, told, evidence)
+    return Decision((PARTLY if within else NOT_REPRODUCED) if beyond else NOT_DECIDED, told, evidence)
+
+
+def where(columns: list[str], every: list[str]) -> str:
+    """In which of the columns: everywhere, nowhere, or under these."""
+    return "in every column" if columns == every else f"under {titles(columns)}" if columns else "in no column"
+
+
+def sizes(entry: Record) -> str:
+    """A remark if Normal's network is of another size than those that it is compared with."""
+    widths = {name: tuple(plan["widths"]) for name, plan in entry["plans"].items() if plan["network"] == "mlp"}
+    if len(set(widths.values())) < 2:
+        return ""
+    own = ", ".join(f"{name} {'-'.join(map(str, widths[name]))}" for name in ROWS if name in widths)
+    return f" The networks are of different sizes: {own}."
+
+
+def in_print(entry: Record) -> str:
+    """A remark where the paper's own table does not have Goodfellow's method next."""
+    printed = {row["method"]: row["paper"] for row in entry["rows"] if "paper" in row}
+    if not {"Goodfellow", "LWA_Rep"} <= set(printed):
+        return ""
+    behind = [c for c in COLUMNS[1:] if printed["LWA_Rep"][c] > printed["Goodfellow"][c]]
+    told = [
+        f"{titles([c])} ({figure(printed['LWA_Rep'][c])} against {figure(printed['Goodfellow'][c])})" for c in behind
+    ]
+    return f" In the paper's own table LWA_Rep, not Goodfellow's, is next under {listed(told)}." if behind else ""

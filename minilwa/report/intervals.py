@@ -1,0 +1,46 @@
+"""Means over seeds with their spreads and intervals, and records in groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from minilwa.evaluation import Score
+
+Record = dict[str, Any]
+
+
+def statistics(values: Sequence[float], n: int | None = None) -> Record:
+    """Mean and standard deviation over seeds, the 95% t-interval of the mean, and Wilson's over ``n`` images.
+
+    Spread and t-interval are None with a single seed. Wilson's interval takes the mean as if it were one network's.
+    """
+    from scipy.stats import t
+
+    count, centre = len(values), mean(values)
+    spread = stdev(values) if count > 1 else None
+    found: Record = {"mean": centre, "std": spread, "interval": None, "values": list(values)}
+    if spread is not None:
+        half = float(t.ppf(0.975, count - 1)) * spread / math.sqrt(count)
+        found["interval"] = [centre - half, centre + half]
+    if n is not None:
+        found["wilson"] = list(Score(round(centre * n), n).interval())
+    return found
+
+
+def band(values: Sequence[Sequence[float]], n: int) -> Record:
+    """Curves, one a seed, as their mean and, point by point, the t-interval of it (one seed: Wilson's interval)."""
+    points = [statistics(point, n) for point in zip(*values, strict=True)]
+    intervals = [point["interval"] or point["wilson"] for point in points]
+    low, high = zip(*intervals, strict=True)
+    return {"mean": [point["mean"] for point in points], "low": list(low), "high": list(high)}
+
+
+def grouped(records: Iterable[Record], key: str, order: Sequence[Any] = ()) -> dict[Any, list[Record]]:
+    """Records by the value of ``key``: those in ``order`` first, then the others sorted; each by seed."""
+    found: dict[Any, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record["seed"]):
+        found.setdefault(record[key], []).append(record)
+    return {name: found[name] for name in [*(o for o in order if o in found), *sorted(set(found) - set(order))]}

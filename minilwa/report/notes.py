@@ -1,0 +1,86 @@
+"""What a reader of a table must know besides: gradients that led nowhere, and what makes a judgement doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minilwa.report.numbers import figure, signed
+from minilwa.report.text import JUDGED, TITLES
+
+
+def notes(entry: dict[str, Any]) -> list[str]:
+    """Sentences to stand under the table of an experiment."""
+    return NOTES.get(entry["experiment"], lambda entry: [])(entry)
+
+
+def table(entry: dict[str, Any]) -> list[str]:
+    """How many images had no direction to be moved along."""
+    found = [
+        f"{row['method']} under {TITLES[column]} {sum(counts):,} of {row['n'] * len(counts):,}"
+        for row in entry["rows"]
+        for column, counts in row["zero_gradients"].items()
+        if sum(counts)
+    ]
+    return [f"Zero gradients, so images that stayed where they were: {'; '.join(found) or 'none'}."]
+
+
+def factorial(entry: dict[str, Any]) -> list[str]:
+    """What a column means."""
+    return ["“Too sure” is the share of test images with 1 - alpha_y < 1e-6, which float32 loses in the printed form."]
+
+
+def judgement(entry: dict[str, Any]) -> list[str]:
+    """What was checked, and each doubt by itself."""
+    doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]
+    attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
+    return [
+        f"The worst case is over {attacks}, image by image; the transferred set, other precisions and other norms are "
+        "no part of it. Distances are the worst case's, over the images that are right unperturbed.",
+        "Checked: no images broken by a transferred set, or by attacks without gradients, that the others leave; no "
+        "gradients that are zero or not finite; float64 and twice the steps of PGD change the accuracy by less than "
+        "half a Wilson interval; the worst case gets down to chance.",
+        *(doubts or ["Nothing of this was found amiss."]),
+    ]
+
+
+def doubts_of(row: dict[str, Any]) -> list[str]:
+    """What speaks against the worst case of one method, as sentences."""
+    method, checks, attacks, radius = row["method"], row["checks"], row["attacks"], f"{row['radius']:g}"
+    found, images = [], row["n"] * row["seeds"]
+    if count := sum(checks["transfer_only"]):
+        found.append(f"{count:,} of {images:,} images are broken by the transferred set and by no attack of its own")
+    pair = [attacks[name]["accuracy"][radius] for name in ("transfer", "adv_loss") if name in attacks]
+    if len(pair) == 2 and pair[0]["mean"] < pair[1]["mean"] - half_width(pair[1]):
+        found.append(
+            f"the transferred set is stronger than the same step along its own gradient ({figure(pair[0]['mean'])} "
+            f"against {figure(pair[1]['mean'])}): its gradient is the worse guide, a sign that it is hidden"
+        )
+    if count := sum(checks["blind_only"]):
+        found.append(f"{count:,} of {images:,} images are broken without gradients and not with them")
+    for name, attack in attacks.items():
+        counts = attack["gradients"] or {"zero": 0, "not_finite": 0}
+        kinds = (("zero", "zero"), ("not_finite", "not finite"))
+        told = [f"{counts[key]:,} of {counts['total']:,} are {label}" for key, label in kinds if counts[key]]
+        found += [f"gradients of {name}: {', '.join(told)}"] if told else []
+    for name, again in checks["again"].items():
+        first = attacks[name.rpartition("-")[0]]["accuracy"][radius]
+        if abs(again["change"]["mean"]) > half_width(first):
+            advice = "; double the steps again" if name.endswith("steps") else ""
+            found.append(f"{name} changes the accuracy by {signed(again['change'])}{advice}")
+    if None in row["worst"]["to_chance"]:
+        found.append("some images are broken at no radius, and more are left than guessing gets")
+    return [f"{method}: {doubt}." for doubt in found]
+
+
+def half_width(found: dict[str, Any]) -> float:
+    """Of the Wilson interval."""
+    low, high = found["wilson"]
+    return (high - low) / 2
+
+
+NOTES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    **dict.fromkeys(("table1", "table2", "cifar10"), table),
+    "factorial": factorial,
+    **dict.fromkeys(JUDGED, judgement),
+}

@@ -1,0 +1,138 @@
+"""The verdicts as they are read: in Markdown, and as the first part of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from itertools import groupby
+from typing import Any
+
+from minilwa.report.claims.evidence import NOT_DECIDED, NOT_TESTED
+from minilwa.report.elements import anchor, html_table
+from minilwa.report.text import markdown_table
+
+Record = dict[str, Any]
+HEAD = ["Claim", "Under the paper's attacks", "In the worst case", "Open"]
+ABOUT = (
+    "Each claim of the paper, and what the runs say of it. When the criteria were fixed, only Table 1 and Figure 1 had "
+    "been run in full, after the protocol “paper”. Intervals are 95% t-intervals of differences paired over training "
+    "seeds. “The paper's attacks” are single steps; “the worst case” is over many attacks, image by image. A claim "
+    "holds “partly” where its questions are answered differently; open ones do not count, but (a) waits for the "
+    "factorial."
+)
+
+
+def status_of(verdict: Record, which: str) -> str:
+    """A verdict in words; empty if the claim has no such question."""
+    return (verdict[which] or "") + (" (on substitute data)" if verdict["substitute"] and verdict[which] else "")
+
+
+def as_markdown(found: Sequence[Record]) -> str:
+    """All of it, with links to the files beside it."""
+    overview = [
+        [f"({v['claim']}) {v['text']}", status_of(v, "verdict"), status_of(v, "worst_case"), still_open(v)]
+        for v in found
+    ]
+    parts = ["# Verdicts", ABOUT, markdown_table([HEAD, *overview])]
+    for verdict in found:
+        parts += [f"## ({verdict['claim']}) {verdict['text']}", f"The paper, section {verdict['section']}."]
+        for criterion, findings in by_criterion(verdict):
+            parts.append(f"*Criterion.* {criterion}")
+            parts += [part for finding in findings if is_tested(finding) for part in finding_in_markdown(finding)]
+        if rest := [finding for finding in verdict["findings"] if not is_tested(finding)]:
+            parts.append("Not tested:")
+            parts.append("\n".join(f"- {f['about']}. {f['sentence']} `{f['command']}`" for f in rest))
+    return "\n\n".join(parts) + "\n"
+
+
+def finding_in_markdown(finding: Record) -> list[str]:
+    """One finding as paragraphs."""
+    parts = [f"**{finding['about']}: {finding['status']}.** {finding['sentence']}{beside(finding)}"]
+    if len(finding["evidence"]) > 1:
+        parts.append(markdown_table(finding["evidence"]))
+    stem = anchor(finding["key"])
+    return [*parts, f"[Table]({stem}.md), [figure]({stem}.png). {made_by(finding)} `{finding['command']}`"]
+
+
+def as_html(found: Sequence[Record]) -> str:
+    """The same as a part of the page, with links to its sections."""
+    rows = "".join(
+        f'<tr><td><a href="#claim-{v["claim"]}">({v["claim"]})</a> {escape(v["text"])}</td>'
+        + "".join(f'<td data-head="{head}">{cell}</td>' for head, cell in zip(HEAD[1:], cells(v), strict=True))
+        + "</tr>"
+        for v in found
+    )
+    heads = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in HEAD)
+    return f"""<p>{escape(ABOUT)}</p>
+<div class="wide"><table class="claims"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>
+{"".join(map(claim_in_html, found))}"""
+
+
+def claim_in_html(verdict: Record) -> str:
+    """One claim with its findings."""
+    parts = []
+    for criterion, findings in by_criterion(verdict):
+        parts.append(f"<p class=faint><b>Criterion.</b> {escape(criterion)}</p>")
+        parts += map(finding_in_html, filter(is_tested, findings))
+    if rest := [finding for finding in verdict["findings"] if not is_tested(finding)]:
+        items = (
+            f"<li>{escape(f['about'])}. {escape(f['sentence'])} <code>{escape(f['command'])}</code></li>" for f in rest
+        )
+        parts.append(f"<p>{badge_of(NOT_TESTED)}</p><ul class=notes>{''.join(items)}</ul>")
+    title = f"({verdict['claim']}) {escape(verdict['text'])}"
+    return f"""
+<section id="claim-{verdict["claim"]}"><h3>{title}</h3>
+<p class=faint>The paper, section {escape(verdict["section"])}.</p>
+{"".join(parts)}</section>"""
+
+
+def finding_in_html(finding: Record) -> str:
+    """One finding: badge, sentence, figures, and where they come from."""
+    links = f'<a href="#{anchor(finding["key"])}">Table and figure</a>.'
+    table = f'<div class="wide">{html_table(finding["evidence"])}</div>' if len(finding["evidence"]) > 1 else ""
+    return f"""
+<div class=finding><p>{badge_of(finding["status"])} <b>{escape(finding["about"])}</b><br>
+{escape(finding["sentence"])}{beside(finding)}</p>{table}
+<p class=faint>{links} {made_by(finding)} <code>{escape(finding["command"])}</code></p></div>"""
+
+
+def by_criterion(verdict: Record) -> list[tuple[str, list[Record]]]:
+    """The findings in their order, those with one criterion together."""
+    return [(criterion, list(of)) for criterion, of in groupby(verdict["findings"], lambda f: f["criterion"])]
+
+
+def cells(verdict: Record) -> list[str]:
+    """What stands beside a claim."""
+    return [badge(verdict, "verdict"), badge(verdict, "worst_case"), still_open(verdict)]
+
+
+def badge(verdict: Record, which: str) -> str:
+    """A claim's verdict, coloured; empty if the claim has no such question."""
+    if not verdict[which]:
+        return ""
+    return badge_of(verdict[which]) + (" on substitute data" if verdict["substitute"] else "")
+
+
+def badge_of(status: str) -> str:
+    """A status, coloured."""
+    return f'<span class="badge {status.replace(" ", "-")}">{escape(status)}</span>'
+
+
+def is_tested(finding: Record) -> bool:
+    """Whether there is anything to show."""
+    return bool(finding["status"] != NOT_TESTED)
+
+
+def still_open(verdict: Record) -> str:
+    """How many of the questions that decide are open."""
+    return f"{verdict['open']} of {verdict['questions']}"
+
+
+def beside(finding: Record) -> str:
+    """A remark on what does not count for the verdict."""
+    return "" if finding["decides"] else " (This stands beside the verdict and does not decide it.)"
+
+
+def made_by(finding: Record) -> str:
+    """What the command is for."""
+    return "More seeds:" if finding["status"] == NOT_DECIDED else "Made by"

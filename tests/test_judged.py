@@ -1,0 +1,154 @@
+"""The judgement of networks: the worst case by image, and what makes it doubtful, on planted distances."""
+
+import numpy as np
+import pytest
+
+from minilwa.report.judged import judgement, worst
+from minilwa.report.judged_lines import judgement as lines_of
+from minilwa.report.notes import doubts_of, notes
+
+N = 100
+
+
+def record(name, distances, method="LWA", seed=0, precision="float32", gradients=None, clip=False):
+    accuracy = [float(np.mean([d is None or d > radius for d in distances])) for radius in (1.5, 4.0)]
+    counts = {"total": 50, "zero": 0, "not_finite": 0} | (gradients or {})
+    summary = {"median": 1.0, "mean": 1.0, "relative_mean": 0.2, "broken": 1}
+    about = {"method": method, "seed": seed, "n": N, "attack": name, "norm": "l2", "radius": 1.5, "radii": [1.5, 4.0]}
+    about |= {"accuracy": accuracy, "summary": summary, "distances": distances, "clip": clip, "precision": precision}
+    return about | {"gradients": None if name in {"square", "transfer"} else counts}
+
+
+def clean(method="LWA", seed=0):
+    return {
+        "method": method,
+        "seed": seed,
+        "n": N,
+        "attack": "none",
+        "accuracy": 1.0,
+        "classes": 10,
+        "sizes": [9.0] * N,
+    }
+
+
+def broken(count, near=1.0, far=3.0):
+    """Distances of which ``count`` are within the radius."""
+    return [near] * count + [far] * (N - count)
+
+
+USUAL = {
+    "adv_loss": broken(40),
+    "adv_loss-float64": broken(40),
+    "pgd": broken(60),
+    "pgd-200steps": broken(62),
+    "square": broken(30),
+    "transfer": broken(20),
+}
+
+
+def records_of(changes=(), method="LWA", seed=0, gradients=None):
+    every = USUAL | dict(changes)
+    precision = {"adv_loss-float64": "float64"}
+    made = [
+        record(name, d, method, seed, precision.get(name, "float32"), (gradients or {}).get(name))
+        for name, d in every.items()
+    ]
+    return [*made, clean(method, seed)]
+
+
+def doubts(changes=(), **options):
+    (row,) = judgement("judge-table1", records_of(changes, **options))
+    return doubts_of(row)
+
+
+def test_worst_case_of_known_distances():
+    about = {"seed": 0, "n": 4, "radius": 1.0, "radii": [1.0, 3.0]}
+    found = [
+        about | {"attack": "one", "distances": [0.0, 2.0, None, 1.0]},
+        about | {"attack": "other", "distances": [0.0, 0.5, None, 3.0]},
+    ]
+    result = worst(found, {0: np.array([1.0, 2.0, 4.0, 4.0])}, classes=2)
+    assert result["accuracy"]["values"] == [0.25]  # the first is wrong, the second and the last within 1
+    assert (result["median"], result["unbroken"]) == ([1.0], [1])
+    assert result["mean"] == [0.75]
+    assert result["relative_mean"] == [0.25]
+    assert result["to_chance"] == [0.5]  # two of four are left
+    assert worst(found, {0: np.ones(4)}, classes=4)["to_chance"] == [1.0]
+    assert worst(found, {0: np.ones(4)}, classes=10)["to_chance"] == [None]
+    assert worst([], {}, 10) is None
+
+
+def test_networks_still_under_attack_are_left_out():
+    done = [r for seed in (0, 1) for r in records_of(seed=seed)] + records_of(method="Normal")
+    partly = [r for r in records_of(method="Normal", seed=1) if r["attack"] != "pgd"]
+    rows = judgement("judge-table1", done + partly)
+    assert [(row["method"], row["seed_numbers"]) for row in rows] == [("Normal", [0]), ("LWA", [0, 1])]
+    assert rows[0]["worst"]["accuracy"]["values"] == [0.38]
+    rows = judgement("judge-table1", records_of() + [r for r in records_of(method="Normal") if r["attack"] != "pgd"])
+    assert [row["method"] for row in rows] == ["LWA"]
+
+
+def test_nothing_amiss():
+    assert doubts() == []
+    (row,) = judgement("judge-table1", records_of())
+    entry = {"experiment": "judge-table1", "rows": [row], "seeds": [0]}
+    assert notes(entry)[-1] == "Nothing of this was found amiss."
+
+
+def test_a_transferred_set_that_breaks_more_is_told():
+    (found,) = doubts({"transfer": [3.0] * 55 + [1.0] * 45})  # the attacks break the first 62
+    assert found.startswith("LWA: 38 of 100 images are broken by the transferred set")
+    (found,) = [f for f in doubts({"transfer": broken(60)}) if "stronger" in f]
+    assert "(.400 against .600)" in found
+    assert not [f for f in doubts({"transfer": broken(45)}) if "stronger" in f]  # within the interval
+
+
+def test_images_that_only_blind_attacks_break_are_told():
+    (found,) = doubts({"square": [3.0] * 90 + [1.0] * 10})
+    assert found == "LWA: 10 of 100 images are broken without gradients and not with them."
+
+
+def test_gradients_that_lead_nowhere_are_counted():
+    found = doubts(gradients={"pgd": {"zero": 3}, "adv_loss": {"zero": 1, "not_finite": 2}})
+    assert found == [
+        "LWA: gradients of adv_loss: 1 of 50 are zero, 2 of 50 are not finite.",
+        "LWA: gradients of pgd: 3 of 50 are zero.",
+    ]
+    rows = judgement("judge-table1", records_of(gradients={"pgd": {"zero": 3}, "adv_loss": {"not_finite": 2}}))
+    assert rows[0]["checks"]["gradients"] == {"total": 200, "zero": 3, "not_finite": 2}
+
+
+def test_float64_and_twice_the_steps_are_compared():
+    (found,) = doubts({"pgd-200steps": broken(80)})
+    assert found == "LWA: pgd-200steps changes the accuracy by -.200; double the steps again."
+    (found,) = doubts({"adv_loss-float64": broken(20)})
+    assert found == "LWA: adv_loss-float64 changes the accuracy by +.200."
+    (row,) = judgement("judge-table1", records_of({"adv_loss-float64": broken(40)[::-1]}))
+    again = row["checks"]["again"]["adv_loss-float64"]
+    assert (again["change"]["mean"], again["differ"]) == (0, [80])
+
+
+def test_a_curve_that_does_not_reach_chance_is_told():
+    never = {name: [1.0] * 80 + [None] * 20 for name in USUAL}
+    assert doubts(never) == ["LWA: some images are broken at no radius, and more are left than guessing gets."]
+    assert doubts({name: [1.0] * 95 + [None] * 5 for name in USUAL}) == []
+
+
+@pytest.mark.parametrize(
+    ("experiment", "published"), [("judge-table1", "0.110"), ("judge-table2", "0.200"), ("judge-cifar10", None)]
+)
+def test_table_shows_what_a_reviewer_asks_for(experiment, published):
+    records = [r for m in ("Normal", "LWA") for s in (0, 1) for r in records_of({"deepfool": broken(50)}, m, s)]
+    entry = {"experiment": experiment, "rows": judgement(experiment, records), "seeds": [0, 1]}
+    lines = {line[0]: line[1:] for line in lines_of(entry)}
+    assert {len(cells) for cells in lines.values()} == {2}
+    assert lines["worst case"] == [".380 ± .000"] * 2
+    assert lines["(95% interval over seeds)"] == ["[.380, .380]"] * 2
+    assert lines["(Wilson interval over images)"] == ["[.291, .478]"] * 2
+    assert lines["mean of ‖r‖/‖x‖, DeepFool alone"] == ["0.200"] * 2
+    assert lines["median distance"] == ["1.000"] * 2
+    assert lines["mean distance"] == ["1.760"] * 2  # .62 at 1, .38 at 3
+    assert lines["radius down to chance, 0.1"] == ["3.000"] * 2
+    assert lines["transferred, from another Normal network"] == [".800 ± .000"] * 2
+    assert lines["gradients that are zero"] == ["0", "0"]
+    assert [cells for label, cells in lines.items() if "authors" in label] == ([[published, ""]] if published else [])

@@ -1,0 +1,390 @@
+"""Verdicts on planted data: for each claim data that must give each verdict, and what is missing or too little."""
+
+from dataclasses import asdict
+from itertools import product
+
+import numpy as np
+import pytest
+
+from minilwa.experiments.concentration import heaviest_window
+from minilwa.experiments.paper import COLUMNS, PRINTED
+from minilwa.experiments.protocols import PROTOCOLS, ROWS
+from minilwa.report.aggregate import entry
+from minilwa.report.claims.figures import prediction
+from minilwa.report.intervals import statistics
+from minilwa.report.verdict_page import as_html, as_markdown
+from minilwa.report.verdicts import verdicts_on
+
+NETWORK = {"table1": "mlp", "table2": "lenet", "cifar10": "cifar"}
+ACCURACY = PRINTED["table1"] | {"Dropout": (0.985, 0.366, 0.256, 0.135, 0.120)}  # the paper's is odd under Adv_Alpha
+
+
+def config_of(protocol="paper", data="mnist"):
+    about = {"data": data, "split": "full", "images": [60000, 10000], "protocol": protocol, "form": "printed"}
+    return about | {"dtype": "float32", "recipe": {}, "versions": {}}
+
+
+def with_plan(record, network="mlp", protocol="paper"):
+    plan = PROTOCOLS[protocol].plan(network, record["method"], seed=record["seed"])
+    return record | {"plan": asdict(plan)}
+
+
+def table_of(accuracy, seeds=5, noise=0.001, experiment="table1", protocol="paper", data="mnist", n=10000):
+    """A table whose networks have these accuracies, by method in the order of COLUMNS, up to noise between seeds."""
+    rng, records = np.random.default_rng(3), []
+    for seed, method in product(range(seeds), accuracy):
+        values = np.clip(accuracy[method] + rng.normal(0, noise, len(COLUMNS)), 0, 1)
+        record = {"method": method, "seed": seed, "n": n, "zero_gradients": {"adv_loss": 0}}
+        record |= dict(zip(COLUMNS, values.tolist(), strict=True))
+        records.append(with_plan(record, NETWORK[experiment], protocol))
+    return entry(experiment, config_of(protocol, data), records)
+
+
+def judged(worst, seeds=3, experiment="judge-table1", noise=0.004, concentrated=0, n=1000, protocol="paper"):
+    """A judgement with these accuracies at the radius 1.5, by method."""
+    rng, records = np.random.default_rng(4), []
+    for seed, method in product(range(seeds), worst):
+        about = {"method": method, "seed": seed, "n": n}
+        right = round(n * (worst[method] + rng.normal(0, noise)))
+        directions = {"n": n, "concentrated": concentrated, "median": 0.2, "largest": 0.8, "pixel": 0.4}
+        both = {"directions": {"adv_loss": directions, "adv_alpha": directions}, "window": 5}
+        found = [about | {"attack": "concentration"} | both]
+        found.append(about | {"attack": "none", "accuracy": 0.98, "classes": 10, "sizes": [9.0] * n})
+        found.append(attack(about, "pgd", [2.0] * right + [1.0] * (n - right)))
+        found.append(attack(about, "pgd-clipped", [2.0] * right + [1.2] * (n - right), clip=True))
+        records += [with_plan(record) for record in found]
+    return entry(experiment, config_of(protocol), records)
+
+
+def attack(about, name, distances, clip=False, precision="float32", gradients=True):
+    accuracy = [float(np.mean([d is None or d > radius for d in distances])) for radius in (1.5, 3.0)]
+    counts = {"total": 10, "zero": 0, "not_finite": 0} if gradients else None
+    summary = {"median": 1.0, "mean": 1.0, "relative_mean": 0.1, "broken": 1}
+    result = {"attack": name, "norm": "l2", "radius": 1.5, "radii": [1.5, 3.0], "accuracy": accuracy}
+    result |= {"summary": summary, "distances": distances, "clip": clip, "precision": precision, "gradients": counts}
+    return about | result
+
+
+def factorial_of(gains, seeds=5, noise=0.001):
+    """A factorial with gains of Adv_Alpha in (printed float32, elsewhere) by training length."""
+    rng, records = np.random.default_rng(5), []
+    for (epochs, (shown, real)), seed in product(gains.items(), range(seeds)):
+        common = rng.normal(0, noise)
+        cells = []
+        for form, precision in product(("stable", "printed"), ("float32", "float64")):
+            gain = shown if (form, precision) == ("printed", "float32") else real
+            for name, accuracy in (("adv_loss", 0.5), ("adv_alpha", 0.5 - gain - common - rng.normal(0, noise / 10))):
+                cells.append({"form": form, "precision": precision, "direction": name, "accuracy": accuracy})
+        record = {"method": "Normal", "seed": seed, "epochs": epochs, "n": 1000, "sure": 0.1, "cells": cells}
+        records.append(with_plan(record))
+    return entry("factorial", config_of(), records)
+
+
+def figure1_of(curves, seeds=3, noise=0.001):
+    rng = np.random.default_rng(6)
+    records = [
+        {"method": "Normal", "seed": seed, "n": 1000, "radii": [0.0, 1.0, 2.0]}
+        | {"curves": [{"direction": d, "accuracy": noisy(c, rng, noise)} for d, c in curves.items()]}
+        for seed in range(seeds)
+    ]
+    return entry("figure1", config_of(), [with_plan(record, "lenet") for record in records])
+
+
+def noisy(values, rng, noise):
+    return [values[0], *(np.array(values[1:]) + rng.normal(0, noise, len(values) - 1)).tolist()]
+
+
+def verdict(letter, *entries):
+    found = verdicts_on({f"{e['experiment']}/{e['protocol']}/{e['data']}": e for e in entries})
+    return next(v for v in found if v["claim"] == letter)
+
+
+def status(letter, experiment, *entries, criterion="", protocol="paper"):
+    """The status of the finding on one experiment (the first whose criterion has these words)."""
+    found = verdict(letter, *entries)["findings"]
+    names = {f"{e['experiment']}/{e['protocol']}/{e['data']}": (e["experiment"], e["protocol"]) for e in entries}
+    of = [f for f in found if f["key"] and names[f["key"]] == (experiment, protocol) and criterion in f["criterion"]]
+    return of[0]["status"]
+
+
+# (a)
+
+
+@pytest.mark.parametrize(
+    ("gains", "expected", "words"),
+    [
+        ({5: (0.02, 0.02), 25: (0.02, 0.015)}, "reproduced", "above 0 at every length"),
+        ({5: (0.02, 0.02), 25: (0.15, 0.015)}, "partly", "by more than the gain itself at 25 epochs"),
+        ({5: (0.02, 0.02), 25: (0.02, -0.02)}, "partly", "below 0, the sign turned, at 25 epochs"),
+        ({5: (0.02, -0.02), 25: (0.02, -0.01)}, "an artefact of float32", "above 0 at no length"),
+        ({5: (-0.02, -0.02), 25: (-0.02, -0.02)}, "not reproduced", "float32 makes it larger at no length"),
+    ],
+)
+def test_adv_alpha_is_decided_by_the_factorial(gains, expected, words):
+    made = factorial_of(gains)
+    found = verdict("a", made, table_of(ACCURACY))
+    assert status("a", "factorial", made) == expected
+    assert words in found["findings"][0]["sentence"]
+    assert len(found["findings"][0]["evidence"]) == 3
+    assert found["verdict"] == ("reproduced" if expected == "reproduced" else "partly")  # the other half holds
+
+
+def test_factorial_with_a_gain_within_the_noise_is_none():
+    made = factorial_of({5: (0.0, 0.0), 25: (0.0, 0.0)}, noise=0.01)
+    assert status("a", "factorial", made) == "not reproduced"
+
+
+def test_without_the_factorial_there_is_no_verdict_on_adv_alpha():
+    assert verdict("a", table_of(ACCURACY))["verdict"] == "not decided"
+    one = factorial_of({5: (0.02, 0.02)}, seeds=1)
+    found = verdict("a", table_of(ACCURACY), one)
+    assert found["verdict"] == "not decided"
+    assert found["findings"][0]["command"].endswith("--seeds 5")
+    assert found["findings"][0]["sentence"].startswith("One seed decides nothing")
+
+
+SIGN_TURNED = dict.fromkeys(ROWS, (0.98, 0.5, 0.1, 0.3, 0.2))
+
+
+def test_both_against_the_sign():
+    words = "exceeds the larger"
+    assert status("a", "table1", table_of(ACCURACY), criterion=words) == "reproduced"
+    assert status("a", "table1", table_of(SIGN_TURNED), criterion=words) == "not reproduced"
+    mixed = table_of(ACCURACY | {"LWA": SIGN_TURNED["LWA"]})
+    assert status("a", "table1", mixed, criterion=words) == "partly"
+    near = table_of({"Normal": (0.98, 0.5, 0.33, 0.30, 0.20)})  # ahead, but by less than the two differ
+    assert status("a", "table1", near, criterion=words) == "not reproduced"
+
+
+def test_adv_alpha_in_every_row():
+    words = "in every row, not reproduced if in none. In the form"
+    assert status("a", "table1", table_of(ACCURACY), criterion=words) == "reproduced"
+    printed = table_of(PRINTED["table1"])
+    assert status("a", "table1", printed, criterion=words) == "partly"
+    told = [f["sentence"] for f in verdict("a", printed)["findings"] if f["criterion"].endswith("what these add.")]
+    assert "Dropout (.135 right under Adv_Loss, .238 under Adv_Alpha)" in told[0]
+    turned = table_of({m: (*a[:3], a[4], a[3]) for m, a in ACCURACY.items()})
+    assert status("a", "table1", turned, criterion=words) == "not reproduced"
+
+
+def test_order_over_the_radius():
+    curves = {"adv_loss": [0.99, 0.6, 0.3], "adv_loss_sign": [0.99, 0.8, 0.5], "adv_alpha": [0.99, 0.58, 0.28]}
+    assert status("a", "figure1", figure1_of(curves)) == "reproduced"
+    assert status("a", "figure1", figure1_of(curves | {"adv_alpha": [0.99, 0.5, 0.35]})) == "partly"
+    assert status("a", "figure1", figure1_of(curves | {"adv_loss_sign": [0.99, 0.6, 0.3]})) == "partly"
+    assert status("a", "figure1", figure1_of(curves | {"adv_alpha": [0.99, 0.62, 0.32]})) == "not reproduced"
+    assert status("a", "figure1", figure1_of(curves, seeds=1)) == "not decided"
+
+
+# (b)
+
+IN_ORDER = {
+    "Normal": (0.98, 0.3, 0.2, 0.1, 0.08),
+    "Dropout": (0.985, 0.37, 0.26, 0.14, 0.12),
+    "Goodfellow": (0.987, 0.94, 0.92, 0.78, 0.76),
+    "LWA": (0.987, 0.96, 0.935, 0.86, 0.857),
+    "LWA_Rep": (0.986, 0.9, 0.9, 0.75, 0.73),
+}
+
+
+def test_most_robust():
+    assert status("b", "table1", table_of(IN_ORDER)) == "reproduced"
+    behind = table_of(IN_ORDER | {"LWA": (0.987, 0.5, 0.5, 0.5, 0.5)})
+    assert status("b", "table1", behind) == "not reproduced"
+    assert status("b", "table1", table_of(IN_ORDER, noise=0.3)) == "not reproduced"
+    mixed = table_of(IN_ORDER | {"LWA": (0.987, 0.96, 0.90, 0.86, 0.857)})
+    assert status("b", "table1", mixed) == "partly"
+    (told,) = [f["sentence"] for f in verdict("b", mixed)["findings"] if f["key"]]
+    assert "ahead of all others under Fixed, Adv_Loss and Adv_Alpha; under Adv_Loss_Sign LWA minus Goodfellow" in told
+    printed = table_of(PRINTED["table1"])
+    assert status("b", "table1", printed) == "partly"  # LWA first, Goodfellow's not next under Adv_Loss
+    (told,) = [f["sentence"] for f in verdict("b", printed)["findings"] if f["key"]]
+    assert "LWA_Rep, not Goodfellow's, is next under Adv_Loss (.802 against .713)" in told
+
+
+def test_the_worst_case_is_told_apart_from_the_papers_attacks():
+    hidden = {"Normal": 0.05, "Dropout": 0.1, "Goodfellow": 0.6, "LWA": 0.02, "LWA_Rep": 0.3}
+    found = verdict("b", table_of(IN_ORDER), judged(hidden))
+    assert (found["verdict"], found["worst_case"]) == ("reproduced", "not reproduced")
+    assert (found["open"], found["questions"]) == (4, 6)
+    holds = verdict("b", table_of(IN_ORDER), judged(hidden | {"LWA": 0.8}))
+    assert (holds["verdict"], holds["worst_case"]) == ("reproduced", "reproduced")
+    (told,) = [f for f in holds["findings"] if f["worst_case"] and f["key"]]
+    assert told["evidence"][0] == ["Difference", "the worst case", "the worst case, clipped"]
+    assert "Under the worst case: LWA .80" in told["sentence"]
+    unknown = verdict("b", table_of(IN_ORDER))
+    assert unknown["worst_case"] == "not tested"
+
+
+def test_two_protocols_that_differ_give_a_part():
+    equal = table_of(IN_ORDER | {"LWA": (0.987, 0.5, 0.5, 0.5, 0.5)}, protocol="equal")
+    found = verdict("b", table_of(IN_ORDER), equal)
+    assert status("b", "table1", equal, protocol="equal") == "not reproduced"
+    assert found["verdict"] == "partly"
+
+
+# (c)
+
+
+def test_accuracy_is_not_lost():
+    def lwa(clean, **options):
+        return table_of(IN_ORDER | {"LWA": (clean, *IN_ORDER["LWA"][1:])}, **options)
+
+    assert status("c", "table1", lwa(0.985)) == "reproduced"
+    assert status("c", "table1", lwa(0.979, noise=0.0001)) == "reproduced"  # a loss that 10,000 images cannot resolve
+    assert status("c", "table1", lwa(0.96)) == "not reproduced"
+    assert status("c", "table1", lwa(0.98, noise=0.02)) == "not decided"
+    assert status("c", "table1", lwa(0.96, seeds=1)) == "not decided"
+    assert verdict("c", lwa(0.96))["worst_case"] is None
+    (told,) = [f["sentence"] for f in verdict("c", lwa(0.985))["findings"] if f["key"]]
+    assert "Normal 100-100" in told
+    assert "LWA 500-500" in told
+
+
+# (d)
+
+
+def test_dropout_helps_a_little():
+    assert status("d", "table1", table_of(IN_ORDER)) == "reproduced"
+    much = table_of(IN_ORDER | {"Dropout": (0.985, 0.8, 0.8, 0.6, 0.6)})
+    assert status("d", "table1", much) == "partly"
+    costs = table_of(IN_ORDER | {"Dropout": (0.97, *IN_ORDER["Dropout"][1:])})
+    assert status("d", "table1", costs) == "partly"
+    hurts = table_of(IN_ORDER | {"Dropout": (0.985, 0.2, 0.1, 0.05, 0.05)})
+    assert status("d", "table1", hurts) == "not reproduced"
+    assert status("d", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
+
+
+# (e)
+
+
+def test_representation_is_comparable():
+    assert status("e", "table1", table_of(IN_ORDER)) == "reproduced"
+    assert status("e", "table1", table_of(IN_ORDER | {"LWA_Rep": (0.96, 0.7, 0.66, 0.37, 0.34)})) == "not reproduced"
+    assert status("e", "table1", table_of(IN_ORDER | {"LWA_Rep": (0.96, 0.7, 0.9, 0.75, 0.73)})) == "partly"
+    at_the_margin = IN_ORDER | {"LWA_Rep": (0.96, 0.851, 0.831, 0.691, 0.671)}
+    assert status("e", "table1", table_of(at_the_margin, noise=0.01)) == "not decided"
+    assert status("e", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
+
+
+# (f)
+
+
+def test_l2_is_a_measure_of_what_is_seen():
+    even = dict.fromkeys(ROWS, 0.5)
+    found = verdict("f", judged(even, concentrated=3))
+    assert (found["verdict"], found["worst_case"]) == ("reproduced", None)
+    assert verdict("f", judged(even, concentrated=300))["verdict"] == "not reproduced"
+    assert verdict("f", judged(even, concentrated=50))["verdict"] == "not decided"
+    assert verdict("f", judged(even, concentrated=3, seeds=1))["verdict"] == "reproduced"
+
+
+def test_heaviest_window_against_all_windows():
+    r = np.random.default_rng(8).normal(size=(4, 2, 7, 6))
+    places = list(product(range(3), range(2)))
+    sums = [[(image[:, i : i + 5, j : j + 5] ** 2).sum() for i, j in places] for image in r]
+    assert heaviest_window(r) == pytest.approx(np.max(sums, axis=1) / (r**2).sum(axis=(1, 2, 3)))
+    point = np.zeros((1, 1, 28, 28))
+    point[0, 0, 27, 0] = -3
+    assert heaviest_window(point) == [1]
+    assert heaviest_window(np.ones((1, 1, 28, 28))) == pytest.approx([25 / 784])
+    assert heaviest_window(np.ones((1, 1, 3, 4))) == pytest.approx([1])
+
+
+# (g)
+
+
+def test_the_papers_figures():
+    assert status("g", "table1", table_of(PRINTED["table1"])) == "reproduced"
+    one_off = PRINTED["table1"] | {"LWA": (0.987, 0.962, 0.935, 0.760, 0.857)}
+    assert status("g", "table1", table_of(one_off)) == "partly"
+    told = verdict("g", table_of(one_off))["findings"][0]["sentence"]
+    assert told.startswith("24 of 25 of the printed figures are met")
+    assert "Not met: LWA Adv_Loss." in told
+    off = {method: [a + 0.1 if a < 0.5 else a - 0.1 for a in row] for method, row in PRINTED["table1"].items()}
+    assert status("g", "table1", table_of(off)) == "not reproduced"
+    assert status("g", "table1", table_of(PRINTED["table1"], seeds=1)) == "not decided"
+    assert verdict("g", table_of(PRINTED["table1"], data="mnist5k"))["verdict"] == "not tested"
+
+
+def test_prediction_interval_holds_one_more_run_as_often_as_it_says():
+    rng, n, held = np.random.default_rng(9), 10000, 0
+    p = np.clip(rng.normal(0.8, 0.004, (1000, 4)), 0, 1)
+    ours = rng.binomial(n, p[:, :1], (1000, 1)) / n - p[:, :1] + p[:, :3]  # the same images for all seeds
+    theirs = rng.binomial(n, p[:, 3]) / n
+    for values, printed in zip(ours.tolist(), theirs.tolist(), strict=True):
+        found = statistics(values)
+        held += abs(printed - found["mean"]) <= prediction(found, n, printed)
+    assert 0.94 < held / 1000 < 0.99  # the two parts are added, so it is a little wide
+
+
+# (h), and what is missing
+
+
+def test_cifar10():
+    cifar = {"experiment": "cifar10", "data": "cifar10 (decoded from JPEG)"}
+    assert verdict("h", table_of(IN_ORDER, **cifar))["verdict"] == "reproduced"
+    assert verdict("h", table_of(IN_ORDER | {"LWA": (0.9, *IN_ORDER["LWA"][1:])}, **cifar))["verdict"] == "partly"
+    assert verdict("h", table_of(IN_ORDER, **cifar, seeds=1))["verdict"] == "not decided"
+    missing = verdict("h", table_of(IN_ORDER))
+    assert missing["verdict"] == "not tested"
+    assert missing["findings"][0]["command"] == "minilwa reproduce cifar10 --data cifar10 --protocol paper --seeds 3"
+
+
+@pytest.mark.parametrize(
+    ("letter", "method"), [("b", "LWA_Rep"), ("c", "Normal"), ("d", "Goodfellow"), ("e", "LWA_Rep")]
+)
+def test_a_method_that_is_missing(letter, method):
+    rest = table_of({m: a for m, a in IN_ORDER.items() if m != method})
+    (found,) = [f for f in verdict(letter, rest)["findings"] if f["key"]]
+    assert found["status"] == "not tested"
+    assert found["sentence"] == f"What is missing: the runs of {method}."
+    assert found["command"] == "minilwa reproduce table1 --data mnist --protocol paper --seeds 5"
+
+
+def test_only_seeds_that_all_methods_have_are_compared():
+    records = [
+        with_plan({"method": m, "seed": s, "n": 10000, "zero_gradients": {}} | dict(zip(COLUMNS, a, strict=True)))
+        for m, a in IN_ORDER.items()
+        for s in ([0, 1, 2] if m == "Normal" else [2, 3])
+    ]
+    found = entry("table1", config_of(), records)
+    assert status("b", "table1", found) == "not decided"
+    told = next(f for f in verdict("b", found)["findings"] if f["key"])
+    assert told["about"].endswith(", 1 seed")
+
+
+def test_nothing_is_decided_without_runs():
+    found = verdicts_on({})
+    assert [v["claim"] for v in found] == list("abcdefgh")
+    assert {v["verdict"] for v in found} == {"not tested"}
+    commands = {f["command"] for v in found for f in v["findings"]}
+    assert "minilwa reproduce judge-table1 --data mnist --protocol paper --split paper --seeds 5" in commands
+    assert "minilwa reproduce table1 --data mnist --protocol equal --seeds 5" in commands
+
+
+def test_substitutes_count_only_where_the_papers_data_are_missing():
+    behind = table_of(IN_ORDER | {"LWA": (0.987, 0.5, 0.5, 0.5, 0.5)}, data="mnist5k", protocol="quick")
+    found = verdict("b", behind)
+    assert (found["verdict"], found["substitute"]) == ("not reproduced", True)
+    found = verdict("b", behind, table_of(IN_ORDER))
+    assert (found["verdict"], found["substitute"]) == ("reproduced", False)
+    found = verdict("b", behind | {"protocol": "paper", "data": "mnist", "command": "minilwa --epochs 2 --seeds 5"})
+    assert (found["verdict"], found["substitute"]) == ("not reproduced", True)
+    elsewhere = table_of(IN_ORDER | {"LWA": (0.987, 0.5, 0.5, 0.5, 0.5)}, data="mnist5k", protocol="equal")
+    found = verdict("b", elsewhere, table_of(IN_ORDER))
+    assert (found["verdict"], found["substitute"]) == ("reproduced", False)
+
+
+def test_pages_show_every_finding():
+    made = [table_of(IN_ORDER), table_of(IN_ORDER, seeds=1, experiment="table2"), judged(dict.fromkeys(ROWS, 0.5))]
+    found = verdicts_on({f"{e['experiment']}/{e['protocol']}": e for e in made})
+    markdown, html = as_markdown(found), as_html(found)
+    for finding in [finding for v in found for finding in v["findings"]]:
+        for text in (markdown, html):
+            assert finding["about"].replace("'", "&#x27;" if text is html else "'") in text
+            assert finding["command"] in text
+    assert "[Table](judge-table1-paper.md), [figure](judge-table1-paper.png)" in markdown
+    assert html.count('class="badge reproduced"') >= 4
+    tables = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(tables) > 40

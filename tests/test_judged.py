@@ -1,8 +1,12 @@
 """The judgement of networks: the worst case by image, and what makes it doubtful, on planted distances."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
+from minilwa.experiments.protocols import PROTOCOLS
+from minilwa.report.aggregate import entry
 from minilwa.report.judged import judgement, worst
 from minilwa.report.judged_lines import judgement as lines_of
 from minilwa.report.notes import doubts_of, notes
@@ -88,11 +92,19 @@ def test_networks_still_under_attack_are_left_out():
     assert [row["method"] for row in rows] == ["LWA"]
 
 
+def test_seeds_still_under_attack_are_not_counted():
+    plan = asdict(PROTOCOLS["paper"].plan("mlp", "LWA"))
+    records = [r | {"plan": plan} for r in [*records_of(), *records_of(seed=1)[:2]]]
+    config = {"data": "mnist", "split": "full", "images": [9, 9], "protocol": "paper", "form": "printed"}
+    found = entry("judge-table1", config | {"dtype": "float32", "recipe": {}, "versions": {}}, records)
+    assert found["seeds"] == [0]
+    assert found["command"].endswith("--protocol paper --seeds 1")
+
+
 def test_nothing_amiss():
     assert doubts() == []
     (row,) = judgement("judge-table1", records_of())
-    entry = {"experiment": "judge-table1", "rows": [row], "seeds": [0]}
-    assert notes(entry)[-1] == "Nothing of this was found amiss."
+    assert notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1] == "Nothing of this was found amiss."
 
 
 def test_a_transferred_set_that_breaks_more_is_told():
@@ -139,8 +151,8 @@ def test_a_curve_that_does_not_reach_chance_is_told():
 )
 def test_table_shows_what_a_reviewer_asks_for(experiment, published):
     records = [r for m in ("Normal", "LWA") for s in (0, 1) for r in records_of({"deepfool": broken(50)}, m, s)]
-    entry = {"experiment": experiment, "rows": judgement(experiment, records), "seeds": [0, 1]}
-    lines = {line[0]: line[1:] for line in lines_of(entry)}
+    judged = {"experiment": experiment, "rows": judgement(experiment, records), "seeds": [0, 1]}
+    lines = {line[0]: line[1:] for line in lines_of(judged)}
     assert {len(cells) for cells in lines.values()} == {2}
     assert lines["worst case"] == [".380 ± .000"] * 2
     assert lines["(95% interval over seeds)"] == ["[.380, .380]"] * 2

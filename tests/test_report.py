@@ -107,6 +107,10 @@ def test_csv_says_the_same_as_the_json(made, experiments):
                 row = next(row for row in entry["rows"] if row["method"] == line["method"])
                 assert float(line["mean"]) == row[line["column"]]["mean"]
                 assert float(line["std"]) == row[line["column"]]["std"]
+        if key.startswith("judge"):
+            of_lwa = [line for line in lines if (line["method"], line["attack"]) == ("LWA", "worst, curve")]
+            curve = next(row for row in entry["rows"] if row["method"] == "LWA")["worst"]["curve"]
+            assert [float(line["mean"]) for line in of_lwa] == curve["mean"]
 
 
 def test_files_of_every_experiment(made, experiments):

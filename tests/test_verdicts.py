@@ -20,8 +20,8 @@ ACCURACY = PRINTED["table1"] | {"Dropout": (0.985, 0.366, 0.256, 0.135, 0.120)} 
 
 
 def config_of(protocol="paper", data="mnist"):
-    about = {"data": data, "split": "full", "images": [60000, 10000], "protocol": protocol, "form": "printed"}
-    return about | {"dtype": "float32", "recipe": {}, "versions": {}}
+    about = {"data": data, "split": "full", "images": [60000, 10000], "protocol": protocol}
+    return about | {"form": PROTOCOLS[protocol].form, "dtype": "float32", "recipe": {}, "versions": {}}
 
 
 def with_plan(record, network="mlp", protocol="paper"):

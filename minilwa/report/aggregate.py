@@ -129,7 +129,8 @@ def entry(experiment: str, config: Record, records: Sequence[Record]) -> Record:
     try:
         about = {key: config[key] for key in ("data", "split", "images", "protocol", "form", "dtype", "versions")}
         rows = AGGREGATES[experiment](experiment, records)
-        made_by = command(experiment, config, seeds := sorted({record["seed"] for record in records}))
+        whole = {seed for row in rows for seed in row.get("seed_numbers", ())}  # of those that are judged
+        made_by = command(experiment, config, seeds := sorted(whole or {record["seed"] for record in records}))
         plans = {(plan := Plan.read(record["plan"])).variant: asdict(plan) for record in records}
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError("results", f"{experiment} with {error!r}", "files that minilwa wrote") from None

@@ -158,6 +158,9 @@ def _tidy_judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict
     for name in ("worst", "worst_clipped"):
         if row[name]:
             yield about | {"attack": name, "radius": row["radius"]} | _numbers(row[name]["accuracy"])
+            for i, radius in enumerate(row[name]["radii"]):
+                curve = {key: values[i] for key, values in row[name]["curve"].items()}
+                yield about | {"attack": f"{name}, curve", "radius": radius} | curve
     for attack, found in row["attacks"].items():
         for radius, accuracy in found["accuracy"].items():
             yield about | {"attack": attack, "radius": radius} | _numbers(accuracy)

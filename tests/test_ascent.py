@@ -124,8 +124,14 @@ def test_each_direction_has_its_half(count, network):
 
 @pytest.mark.parametrize(
     ("changes", "name"),
-    [({"steps": 0}, "steps"), ({"stride": 0.0}, "stride"), ({"stride": float("nan")}, "stride")]
-    + [({"steps": 2, "norm": "l1"}, "norm"), ({"steps": 2, "radius": -1.0}, "radius"), ({"radius": -1.0}, "radius")],
+    [
+        ({"steps": 0}, "steps"),
+        ({"stride": 0.0}, "stride"),
+        ({"stride": float("nan")}, "stride"),
+        ({"steps": 2, "norm": "l1"}, "norm"),
+        ({"steps": 2, "radius": -1.0}, "radius"),
+        ({"radius": -1.0}, "radius"),
+    ],
 )
 def test_bad_settings(changes, name, network):
     settings = {"radius": 0.3} | changes

@@ -113,6 +113,47 @@ def judgement(entry: dict[str, Any]) -> Any:
     return canvas
 
 
+def frontier(entry: dict[str, Any]) -> Any:
+    """Worst-case accuracy over the training time: lines for what was trained for several times, names at the rest."""
+    canvas = new_figure(8.4, 5.4)
+    axes = canvas.subplots()
+    for name, mark in zip(dict.fromkeys(row["curve"] for row in entry["rows"] if row["curve"]), MARKS, strict=False):
+        along = sorted((point(row) for row in entry["rows"] if row["curve"] == name), key=lambda found: found[0])
+        seconds, middle, low, high = np.transpose(along)
+        style = {"color": COLOURS.get(name), "marker": mark, "capsize": 3, "label": name}
+        axes.errorbar(seconds, middle, np.abs([middle - low, high - middle]), **style)
+    single = sorted((row for row in entry["rows"] if not row["curve"]), key=lambda row: row["worst"]["mean"])
+    if single:
+        seconds, middle, low, high = np.transpose([point(row) for row in single])
+        style = {"color": "grey", "marker": ".", "linestyle": "", "capsize": 2, "label": "LWA with one change"}
+        axes.errorbar(seconds, middle, np.abs([middle - low, high - middle]), **style)
+        beside, gap = 0.75 * min(seconds), 0.035 * np.ptp(axes.get_ylim())
+        for row, x, y, height in zip(single, seconds, middle, apart(middle, gap), strict=True):
+            text = {"fontsize": "small", "ha": "right", "va": "center"}
+            line = {"arrowstyle": "-", "color": "grey", "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3}
+            axes.annotate(row["change"], (x, y), (beside, height), arrowprops=line, **text)
+    axes.set_xscale("log")
+    axes.set(xlabel="training time, seconds of one core", title=title(entry))
+    axes.set(ylabel=f"worst-case accuracy on {entry['rows'][0]['n']:,} test images, L2 radius 1.5")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False, loc="lower right")
+    return canvas
+
+
+def point(row: dict[str, Any]) -> tuple[float, float, float, float]:
+    """Training time, worst-case accuracy, and its interval: over seeds, or with one seed over images."""
+    worst = row["worst"]
+    return (row["seconds"]["mean"], worst["mean"], *(worst["interval"] or worst["wilson"]))
+
+
+def apart(heights: np.ndarray, gap: float) -> np.ndarray:
+    """Places for labels, as near as can be to ascending ``heights`` and at least ``gap`` apart."""
+    from scipy.optimize import isotonic_regression
+
+    steps = gap * np.arange(len(heights))
+    return isotonic_regression(heights - steps).x + steps
+
+
 DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "table1": table,
     "table2": table,
@@ -121,6 +162,7 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "figure2": figure2,
     "factorial": factorial,
     **dict.fromkeys(JUDGED, judgement),
+    "frontier": frontier,
 }
 
 

@@ -31,6 +31,7 @@ def ascent(
 
     After each, r is projected on the ball ||r|| <= c, in L2 or Linf. It starts at 0, or with ``rng`` at a uniform draw
     from the ball. ``radius`` and ``relative`` give c as in `perturbation`; one step of the whole radius from 0 is that.
+    Of several, one along a direction that is not finite is not taken, so that x + r is an image whatever the network.
     """
     if steps < 1:
         raise InputError("steps", steps, "a number >= 1")
@@ -42,11 +43,12 @@ def ascent(
     check_ball(norm)
 
     def perturb(network: Network, x: Array, y: Array) -> Array:
+        xp = namespace(x)
         c = radius * length(x.reshape(len(x), -1), norm) if relative else float(radius)
-        r = namespace(x).zeros_like(x) if rng is None else draw_in_ball(x, c, norm, rng)
+        r = xp.zeros_like(x) if rng is None else draw_in_ball(x, c, norm, rng)
         for _ in range(steps):
             step = rescale(along(network, x + r, y), stride / steps * c, norm)
-            r = project(r + step, c, norm)
+            r = project(r + xp.where(xp.isfinite(step), step, 0), c, norm)
         return r
 
     return perturb

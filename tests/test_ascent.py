@@ -9,6 +9,7 @@ from minilwa.ascent import ascent, halves
 from minilwa.data import load
 from minilwa.directions import adv_alpha, adv_loss, direction, perturbation
 from minilwa.errors import InputError
+from minilwa.files import read_npz, write_npz
 from minilwa.layers import dense, flatten, softmax
 from minilwa.methods import METHODS, method
 from minilwa.networks import create, mlp
@@ -106,9 +107,15 @@ def nowhere(network, x, y):
     return np.zeros_like(x)
 
 
-def test_without_a_direction_only_the_start_is_left(network):
-    assert not ascent(nowhere, 0.3, steps=3)(network, X, Y).any()
-    r = ascent(nowhere, 0.3, steps=3, rng=np.random.default_rng(0))(network, X, Y)
+def overflowing(network, x, y):
+    assert np.isfinite(x).all()
+    return np.full_like(x, np.nan)
+
+
+@pytest.mark.parametrize("along", [nowhere, overflowing])
+def test_without_a_direction_only_the_start_is_left(along, network):
+    assert not ascent(along, 0.3, steps=3)(network, X, Y).any()
+    r = ascent(along, 0.3, steps=3, rng=np.random.default_rng(0))(network, X, Y)
     assert ((sizes(r) > 0.1) & (sizes(r) <= 0.3)).all()
 
 
@@ -169,6 +176,25 @@ def test_pgd_is_madrys():
         expected = expected + c / 4 * adv_loss(network, (X + expected).astype(np.float32), Y)
         expected /= np.maximum(1, sizes(expected) / c)[:, None, None, None]
     np.testing.assert_allclose(r, expected, atol=1e-4)
+
+
+def test_a_checkpoint_from_before_these_settings_goes_on(tmp_path):
+    network, path = mlp(16, 12, 3, input_shape=(1, 4, 4), seed=2), tmp_path / "net.npz"
+    arguments = X, Y, METHODS["LWA"], Recipe(epochs=4, batch=5)
+    whole = train(network, *arguments)
+
+    def stop(epochs, network):
+        if epochs == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(network, *arguments, path, keep=stop)
+    header, arrays = read_npz("network", path)
+    assert header["training"]["epochs_done"] == 2
+    for name in ("mixed", "steps", "stride", "start"):
+        del header["training"]["method"][name]
+    write_npz(path, arrays, header)
+    assert np.array_equal(train(network, *arguments, path).parameters[1]["w"], whole.parameters[1]["w"])
 
 
 def test_a_setting_that_no_ball_is_known_for_is_told():

@@ -69,6 +69,11 @@ VARIANTS = {
     "LWA-3steps": Variant("3 steps of 0.5 c", C | {"steps": 3, "stride": 1.5}, step=4),
     "LWA-c2": Variant("c = 2", {"radius": 2.0}),
     "LWA-c2.5": Variant("c = 2.5", {"radius": 2.5}),
+    **over_time(
+        Variant("10 steps of c / 4, random start, c = 1.7", {"radius": 1.7}, 10 + 1 + START, row="PGD"),
+        "PGD",
+        {"-short": 1, "-half": 2.9, "": 5.8},
+    ),
 }
 REFERENCE = "PGD"
 ATTACKED_BY = {
@@ -149,3 +154,9 @@ def timed(setting: Setting, plan: Plan, network: Network) -> np.ndarray:
     with limited_to(1):
         plan.method.epoch(network, sgd.start(network), batches, sgd, rng)
     return np.diff(marks)
+
+
+def summary(setting: Setting, name: str = "frontier") -> dict[str, Any]:
+    """The configuration, and the records of every variant and seed."""
+    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS[NETWORK], "attacks": list(ATTACKED_BY)}
+    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}

@@ -19,7 +19,6 @@ from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.experiments.runs import Setting, Source
 from minilwa.methods import METHODS
 from minilwa.networks import mlp
-from minilwa.report.figures import apart
 from minilwa.training import Recipe, train
 
 FEW = {
@@ -191,11 +190,3 @@ def test_pgd_is_searched_for_too(made, capsys):
     rates = {p.stem: json.loads(p.read_text())["plan"]["recipe"]["rate"] for p in (made / "equal/frontier").iterdir()}
     assert rates == {"LWA-seed0": 0.01, "PGD-seed0": 0.01}
     assert "as in the paper" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("heights", "expected"),
-    [([0.0, 1.0, 2.0], [0.0, 1.0, 2.0]), ([1.0, 1.0, 1.0], [0.5, 1.0, 1.5]), ([0.0, 0.1, 3.0], [-0.2, 0.3, 3.0])],
-)
-def test_labels_are_moved_as_little_as_need_be(heights, expected):
-    assert apart(np.array(heights), 0.5) == pytest.approx(expected)

@@ -72,7 +72,8 @@ def _reproduce(subparsers) -> None:
         commands.reproduce,
         "train and attack the paper's networks, print Table 1, draw Figure 1",
         "minilwa reproduce\n  minilwa reproduce table1 --data mnist --seed 1 --json table1.json\n"
-        "  minilwa reproduce table1 --data mnist --protocol paper --seeds 5 --jobs 2",
+        "  minilwa reproduce table1 --data mnist --protocol paper --seeds 5 --jobs 2\n"
+        "  minilwa reproduce frontier --data mnist --protocol equal --seeds 3 --jobs 2",
     )
     command.add_argument("what", nargs="?", choices=("all", *commands.EXPERIMENTS), default="all", help="default: all")
     command.add_argument(
@@ -116,6 +117,7 @@ def _train(subparsers) -> None:
         commands.train_network,
         "train one network and save it",
         "minilwa train --method LWA --radius 1.5 --out lwa.npz\n"
+        "  minilwa train --method PGD --steps 5 --out pgd.npz\n"
         "  minilwa train --network lenet --data mnist --epochs 10 --out lenet.npz",
     )
     command.add_argument("--network", choices=NETWORKS, default="mlp", help="default: %(default)s")
@@ -125,6 +127,7 @@ def _train(subparsers) -> None:
     command.add_argument("--norm", type=_norm, help="norm of the radius: l1, l2, linf or a number")
     command.add_argument("--direction-norm", type=_norm, help="norm in which the direction is steepest")
     command.add_argument("--at", type=int, help="LWA_Rep: number of layers in the representation")
+    command.add_argument("--steps", type=int, help="of the method's adversary (PGD: 10, the others: 1)")
     _data_options(command)
     _recipe_options(command, Recipe(), "0.05, lenet and cifar 0.02")
     _form_option(command)

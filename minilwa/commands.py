@@ -18,7 +18,7 @@ from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
-from minilwa.experiments import factorial, figure1, figure2, judge, tables, variants
+from minilwa.experiments import factorial, figure1, figure2, frontier, judge, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
 from minilwa.experiments.search import search
@@ -40,6 +40,7 @@ EXPERIMENTS: dict[str, Any] = {
     "variants": variants,
     "cifar10": tables,
     **{f"judge-{table}": judge for table in tables.NETWORK},
+    "frontier": frontier,
 }
 PICTURED = 10  # as many images as fit side by side
 
@@ -65,11 +66,11 @@ def reproduce(options: Namespace) -> None:
         if EXPERIMENTS[name] is judge:  # what it left of every image stays where it is
             results[name] = entry
         write_json(out / f"{name}.json", results[name])
-        if EXPERIMENTS[name] in (tables, judge, factorial, variants):
+        if EXPERIMENTS[name] in (tables, judge, factorial, variants, frontier):
             table = "\n\n".join([report.markdown(entry), *report.notes(entry)])
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")
-        else:
+        if EXPERIMENTS[name] in (figure1, figure2, frontier):
             report.draw(entry, out / name)
     if options.json:
         write_json(options.json, results if options.what == "all" else results[options.what])
@@ -274,7 +275,7 @@ def recipe_of(options: Namespace) -> Recipe:
 def method_of(options: Namespace) -> Method:
     """The method that the options name, changed as they say; InputError if it perturbs nothing and they say how."""
     wanted = {"along": options.direction, "radius": options.radius, "norm": options.norm, "at": options.at}
-    wanted["direction_norm"] = options.direction_norm
+    wanted |= {"direction_norm": options.direction_norm, "steps": options.steps}
     changes = {key: value for key, value in wanted.items() if value is not None}
     if changes and METHODS[options.method].along is None:
         hint = "Choose with --method one that perturbs, such as LWA."

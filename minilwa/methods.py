@@ -1,4 +1,4 @@
-"""The five ways of training that the paper compares, and Nokland's, as settings of Algorithms 2 and 3."""
+"""The five ways of training that the paper compares, Nokland's and Madry's, as settings of Algorithms 2 and 3."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minilwa.algorithms import SGD, Batches, algorithm_2, algorithm_3, goodfellow
-from minilwa.directions import Direction, direction, no_perturbation, perturbation
+from minilwa.ascent import ascent, halves
+from minilwa.directions import Direction, direction, no_perturbation
 from minilwa.errors import InputError
 from minilwa.networks import Network
 from minilwa.norms import Norm
@@ -22,7 +23,9 @@ class Method:
     ``along`` names a direction (None: no perturbation), taken in ``direction_norm`` (None: its usual one). ``radius``
     is measured in ``norm`` on pixels in [0, 1], or on features where ``at`` > 0 says how many layers form the
     representation; ``relative`` makes it a multiple of the norm of what is perturbed. ``dropout`` is the rate of the
-    dropout layers that the network must have. ``clean`` adds the gradient on the unperturbed batch.
+    dropout layers that the network must have. ``clean`` adds the gradient on the unperturbed batch. ``mixed`` names a
+    second direction, for the second half of every batch. ``steps``, ``stride`` and ``start`` (at random) are more than
+    the paper's one step, as in `ascent`.
     """
 
     name: str
@@ -35,6 +38,10 @@ class Method:
     at: int = 0
     clean: bool = False
     dropout: float = 0.0
+    mixed: str | None = None
+    steps: int = 1
+    stride: float = 1.0
+    start: bool = False
 
     def __post_init__(self) -> None:
         if self.at and self.clean:
@@ -46,9 +53,11 @@ class Method:
         """The network and the velocity after the batches."""
         perturb: Direction = no_perturbation
         if self.along is not None:
-            perturb = perturbation(
-                direction(self.along, self.form, self.direction_norm), self.radius, self.norm, self.relative
-            )
+            along = direction(self.along, self.form, self.direction_norm)
+            if self.mixed is not None:
+                along = halves(along, direction(self.mixed, self.form, self.direction_norm))
+            started = rng if self.start else None
+            perturb = ascent(along, self.radius, self.norm, self.relative, self.steps, self.stride, started)
         if self.at:
             return algorithm_3(network, velocity, batches, perturb, sgd, self.at, rng)
         if self.clean:
@@ -65,6 +74,7 @@ METHODS = {
         Method("LWA", along="adv_loss", radius=1.7),
         Method("LWA_Rep", along="adv_loss", radius=0.12, relative=True, at=3),
         Method("Nokland", along="adv_loss_sign", radius=1.5),
+        Method("PGD", along="adv_loss", radius=1.5, steps=10, stride=2.5, start=True),
     )
 }
 

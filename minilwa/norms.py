@@ -1,4 +1,4 @@
-"""The p-norms of vectors, their duals, and the direction in which a linear function grows fastest.
+"""The p-norms of vectors, their duals, the direction in which a linear function grows fastest, and their balls.
 
 A norm is named "l1", "l2", "linf", or by a number p >= 1 (math.inf too). Vectors lie along the last axis. Values are
 scaled by their largest component first, so that nothing overflows or underflows on the way to the result.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 
-from minilwa.backend import Array, namespace
+import numpy as np
+
+from minilwa.backend import Array, namespace, normal, uniform
 from minilwa.errors import InputError
 
 Norm = str | float
@@ -80,3 +82,29 @@ def rescale(v: Array, radius: float | Array, norm: Norm = "l2") -> Array:
     total = length(flat, norm)
     factor = xp.where(total > 0, radius / xp.where(total > 0, total, 1), 0).astype(v.dtype)
     return (flat * factor[:, None]).reshape(v.shape)
+
+
+def check_ball(norm: Norm) -> None:
+    """InputError unless ``norm`` is L2 or Linf, the two whose balls `project` and `draw_in_ball` know."""
+    if exponent(norm) not in {2, math.inf}:
+        raise InputError("norm", repr(norm), '"l2" or "linf"')
+
+
+def project(r: Array, radius: float | Array, norm: Norm) -> Array:
+    """The nearest point to ``r`` ``(N, *shape)``, in L2, of the ball ||r|| <= ``radius``, a number or ``(N,)``."""
+    xp, flat = namespace(r), r.reshape(len(r), -1)
+    c = xp.broadcast_to(xp.asarray(radius, dtype=r.dtype), (len(r),))[:, None]
+    if exponent(norm) == math.inf:
+        return xp.clip(flat, -c, c).reshape(r.shape)
+    total = length(flat, norm)[:, None]
+    return (flat * xp.where(total > c, c / xp.where(total > 0, total, 1), 1)).reshape(r.shape)
+
+
+def draw_in_ball(x: Array, radius: float | Array, norm: Norm, rng: np.random.Generator) -> Array:
+    """Uniform in the ball of ``radius``, a number or ``(N,)``: one draw for each sample of ``x`` ``(N, *shape)``."""
+    xp, flat = namespace(x), x.reshape(len(x), -1)
+    if exponent(norm) == math.inf:
+        c = xp.broadcast_to(xp.asarray(radius, dtype=x.dtype), (len(x),))[:, None]
+        return (c * (2 * uniform(rng, flat).astype(x.dtype) - 1)).reshape(x.shape)
+    lengths = radius * uniform(rng, flat[:, 0]) ** (1 / flat.shape[1])  # a ball's volume grows like radius^D
+    return rescale(normal(rng, x), lengths, "l2")

@@ -8,8 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from minilwa.attacks import ATTACKS, deepfool, fmn, lbfgs, noise, pgd, single_step, square
-from minilwa.attacks.common import Gradients, margins, project
-from minilwa.attacks.pgd import draw_in_ball
+from minilwa.attacks.common import Gradients, margins
 from minilwa.attacks.square import two_bumps, windows
 from minilwa.directions import DIRECTIONS, deepfool_direction, direction, noise_direction
 from minilwa.errors import InputError
@@ -440,30 +439,6 @@ def test_gradients_that_overflow_lead_nowhere_without_a_warning():
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("norm", P)
-def test_projection(norm):
-    r = np.random.default_rng(0).normal(size=(50, 3))
-    radius = np.linspace(0, 4, 50)
-    p = project(r, radius, norm)
-    inside = sizes(r, norm) <= radius
-    assert np.array_equal(p[inside], r[inside])
-    np.testing.assert_allclose(sizes(p, norm)[~inside], radius[~inside])
-    corners = np.random.default_rng(1).normal(size=(400, 3))  # no point of the ball is nearer
-    for n in np.flatnonzero(~inside):
-        others = corners / np.maximum(1, sizes(corners, norm) / max(radius[n], 1e-300))[:, None]
-        assert (np.linalg.norm(others - r[n], axis=1) >= np.linalg.norm(p[n] - r[n]) - 1e-12).all()
-
-
-def test_draws_fill_the_ball_evenly():
-    rng = np.random.default_rng(0)
-    x = np.zeros((20000, 3))
-    half = (sizes(draw_in_ball(x, 2.0, "l2", rng), "l2") < 1).mean()
-    assert abs(half - 1 / 8) < 4 * math.sqrt(7 / 64 / 20000)
-    cube = draw_in_ball(x, 2.0, "linf", rng)
-    assert 1.99 < np.abs(cube).max() <= 2
-    assert abs((np.abs(cube) < 1).mean() - 1 / 2) < 4 * math.sqrt(1 / 4 / 60000)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (3, 3), (4, 3), (5, 5)])

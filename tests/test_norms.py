@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from minilwa.errors import InputError
-from minilwa.norms import dual, dual_length, exponent, length, rescale, steepest
+from minilwa.norms import (
+    check_ball,
+    draw_in_ball,
+    dual,
+    dual_length,
+    exponent,
+    length,
+    project,
+    rescale,
+    steepest,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -179,3 +189,48 @@ def test_unknown_norms_are_refused(norm):
 def test_what_is_no_array_is_refused():
     with pytest.raises(InputError, match="NumPy or CuPy array"):
         length([1.0, 2.0])
+
+
+# --- balls -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_projection(norm):
+    r = np.random.default_rng(0).normal(size=(50, 3))
+    radius = np.linspace(0, 4, 50)
+    p = project(r, radius, norm)
+    inside = length(r, norm) <= radius
+    assert np.array_equal(p[inside], r[inside])
+    np.testing.assert_allclose(length(p, norm)[~inside], radius[~inside])
+    corners = np.random.default_rng(1).normal(size=(400, 3))  # no point of the ball is nearer
+    for n in np.flatnonzero(~inside):
+        others = corners / np.maximum(1, length(corners, norm) / max(radius[n], 1e-300))[:, None]
+        assert (np.linalg.norm(others - r[n], axis=1) >= np.linalg.norm(p[n] - r[n]) - 1e-12).all()
+
+
+def test_draws_fill_the_ball_evenly():
+    rng = np.random.default_rng(0)
+    x = np.zeros((20000, 3))
+    half = (length(draw_in_ball(x, 2.0, "l2", rng), "l2") < 1).mean()
+    assert abs(half - 1 / 8) < 4 * math.sqrt(7 / 64 / 20000)
+    cube = draw_in_ball(x, 2.0, "linf", rng)
+    assert 1.99 < np.abs(cube).max() <= 2
+    assert abs((np.abs(cube) < 1).mean() - 1 / 2) < 4 * math.sqrt(1 / 4 / 60000)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("dtype", list(RTOL))
+def test_every_sample_has_a_ball_of_its_own(norm, dtype):
+    x, radius = np.zeros((5, 1, 2, 3), dtype), np.array([0, 0.5, 1, 2, 4], dtype)
+    r = draw_in_ball(x, radius, norm, np.random.default_rng(0))
+    unit = draw_in_ball(x, 1.0, norm, np.random.default_rng(0))
+    assert (r.shape, r.dtype) == (x.shape, np.dtype(dtype))
+    np.testing.assert_allclose(r, unit * radius[:, None, None, None], rtol=RTOL[dtype])
+    assert (length(unit.reshape(5, -1), norm) > 0.1).all()
+
+
+def test_only_two_balls_are_known():
+    for norm in ("l2", 2, "linf", math.inf):
+        check_ball(norm)
+    with pytest.raises(InputError, match="norm: got"):
+        check_ball("l1")

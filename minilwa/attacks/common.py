@@ -1,4 +1,4 @@
-"""What the attacks share: the samples worth attacking, losses, gradients by the input, the ball and the box."""
+"""What the attacks share: the samples worth attacking, losses, gradients by the input, the box."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minilwa.errors import InputError
 from minilwa.evaluation import BATCH, parts, predict
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network
-from minilwa.norms import Norm, exponent, length
+from minilwa.norms import Norm
 from minilwa.parallel import by_samples
 from minilwa.propositions import Perturbations, boundaries_of_logits, proposition_2_2, softmax_of_others
 from minilwa.tape import vjp
@@ -150,22 +150,6 @@ def nearest_boundary(
     candidates = boundaries_of_logits(z, inward(D, x[:, None], clip), y, norm)
     nearest, (direction, log_distance) = proposition_2_2(candidates)
     return nearest, Perturbations(xp.where(xp.isfinite(direction), direction, 0), log_distance)
-
-
-def check_ball(norm: Norm) -> None:
-    """InputError unless ``norm`` is L2 or Linf, the two whose balls `project` knows."""
-    if exponent(norm) not in {2, math.inf}:
-        raise InputError("norm", repr(norm), '"l2" or "linf"')
-
-
-def project(r: Array, radius: float | Array, norm: Norm) -> Array:
-    """The nearest point to ``r`` ``(N, *shape)``, in L2, of the ball ||r|| <= ``radius``, a number or ``(N,)``."""
-    xp, flat = namespace(r), r.reshape(len(r), -1)
-    c = xp.broadcast_to(xp.asarray(radius, dtype=r.dtype), (len(r),))[:, None]
-    if exponent(norm) == math.inf:
-        return xp.clip(flat, -c, c).reshape(r.shape)
-    total = length(flat, norm)[:, None]
-    return (flat * xp.where(total > c, c / xp.where(total > 0, total, 1), 1)).reshape(r.shape)
 
 
 def cosine(first: float, last: float, done: float) -> float:

@@ -12,7 +12,6 @@ import numpy as np
 from minilwa.attacks.common import (
     Tick,
     Watch,
-    check_ball,
     check_counts,
     cosine,
     ignore,
@@ -21,13 +20,12 @@ from minilwa.attacks.common import (
     margins,
     nearest_boundary,
     on_the_right,
-    project,
     uphill_of_margin,
     within_box,
 )
 from minilwa.backend import Array, namespace
 from minilwa.networks import Network
-from minilwa.norms import Norm, dual_length, length, steepest
+from minilwa.norms import Norm, check_ball, dual_length, length, project, steepest
 
 
 def fmn(

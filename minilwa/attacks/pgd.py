@@ -7,15 +7,12 @@ Networks", arXiv 1608.04644.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from minilwa.attacks.common import (
     LOSSES,
     Tick,
     Watch,
-    check_ball,
     check_counts,
     cosine,
     ignore,
@@ -24,14 +21,13 @@ from minilwa.attacks.common import (
     margins,
     nearest_boundary,
     on_the_right,
-    project,
     within_box,
 )
-from minilwa.backend import Array, namespace, normal, uniform
+from minilwa.backend import Array, namespace
 from minilwa.checks import check_radius
 from minilwa.errors import InputError
 from minilwa.networks import Network
-from minilwa.norms import Norm, exponent, rescale, steepest
+from minilwa.norms import Norm, check_ball, draw_in_ball, project, steepest
 
 DROP_EVERY = 10  # steps after which the samples that are broken leave the batch
 
@@ -98,12 +94,3 @@ def pgd(
         return best
 
     return on_the_right(attacker, network, x, y, clip, seed, tick)
-
-
-def draw_in_ball(x: Array, radius: float, norm: Norm, rng: np.random.Generator) -> Array:
-    """Uniform in the ball of ``radius``, one for each sample of ``x``."""
-    if exponent(norm) == math.inf:
-        return float(radius) * (2 * uniform(rng, x).astype(x.dtype) - 1)
-    flat = x.reshape(len(x), -1)
-    lengths = radius * uniform(rng, flat[:, 0]) ** (1 / flat.shape[1])  # a ball's volume grows like radius^D
-    return rescale(normal(rng, x), lengths, "l2")

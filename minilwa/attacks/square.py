@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from minilwa.attacks.common import Tick, check_counts, ignore, logits, margins, on_the_right, project, within_box
+from minilwa.attacks.common import Tick, check_counts, ignore, logits, margins, on_the_right, within_box
 from minilwa.backend import Array, like, namespace
 from minilwa.checks import check_radius
 from minilwa.errors import InputError
 from minilwa.networks import Network
-from minilwa.norms import rescale
+from minilwa.norms import project, rescale
 
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)  # of the queries, after which windows halve their area
 

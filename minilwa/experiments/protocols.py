@@ -154,9 +154,9 @@ def label(row: str, changes: dict[str, Any]) -> str:
 
 
 def grid(rates: tuple[float, ...], radii: tuple[float, ...], relative: tuple[float, ...]) -> dict[str, Grid]:
-    """What is tried for each row: learning rates, and radii for those that perturb."""
+    """What is tried for each row: learning rates, and radii for those that perturb (PGD's are told apart elsewhere)."""
     own = {"Goodfellow": {"radius": radii}, "LWA": {"radius": radii}, "LWA_Rep": {"radius": relative}}
-    return {row: {"rate": rates} | own.get(row, {}) for row in ROWS}
+    return {row: {"rate": rates} | own.get(row, {}) for row in (*ROWS, "PGD")}
 
 
 GRIDS = {  # of the protocol "equal"; momentum is 0.9

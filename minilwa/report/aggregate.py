@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minilwa.errors import InputError
+from minilwa.experiments.frontier import REFERENCE, VARIANTS
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS, Plan
 from minilwa.report.intervals import Record, band, grouped, statistics
@@ -107,6 +108,23 @@ def factorial(experiment: str, records: Sequence[Record]) -> list[Record]:
     return rows
 
 
+def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
+    """A row for each variant: its accuracies, its training time, and the share of PGD training's that this is."""
+    whole = {record["seed"]: record["seconds"] for record in records if record["variant"] == REFERENCE}
+    rows = []
+    for variant, found in grouped(records, "variant", list(VARIANTS)).items():
+        n = found[0]["n"]
+        shares = [record["seconds"] / whole[record["seed"]] for record in found if record["seed"] in whole]
+        row: Record = {key: found[0][key] for key in ("method", "change", "curve", "epochs", "passes")}
+        row |= {"variant": variant, "seeds": len(found), "n": n}
+        row |= {"share": statistics(shares) if shares else None}
+        row |= {key: statistics([record[key] for record in found]) for key in ("seconds", "step_seconds")}
+        row |= {key: statistics([record[key] for record in found], n) for key in ("clean", "adv_loss", "worst")}
+        row["left"] = {name: statistics([record["left"][name] for record in found], n) for name in found[0]["left"]}
+        rows.append(row)
+    return rows
+
+
 SOURCES = {"paper", "notebooks"}
 CELL = ("form", "precision", "direction")
 
@@ -119,6 +137,7 @@ AGGREGATES: dict[str, Callable[[str, Sequence[Record]], list[Record]]] = {
     "factorial": factorial,
     "variants": variants,
     **dict.fromkeys(JUDGED, judgement),
+    "frontier": frontier,
 }
 OPTIONS = ("epochs", "batch", "rate", "momentum", "form", "dtype")
 USUAL_DATA = {"cifar10": "cifar10", "judge-cifar10": "cifar10"}  # that of the others is mnist

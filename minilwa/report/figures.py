@@ -14,6 +14,7 @@ from minilwa.files import complete_file
 from minilwa.report.text import JUDGED, NAMES, TITLES
 
 COLOURS = {"Normal": "#0072b2", "Dropout": "#e69f00", "Goodfellow": "#009e73", "LWA": "#d55e00", "LWA_Rep": "#cc79a7"}
+OTHERS = ("#009e73", "#0072b2", "#56b4e9", "#e69f00")
 MARKS = "osD^v<>*"  # told apart without colour too
 
 
@@ -138,6 +139,46 @@ def judgement(entry: dict[str, Any]) -> Any:
     return canvas
 
 
+def frontier(entry: dict[str, Any]) -> Any:
+    """Left each change to LWA, trained as long as LWA; right the worst case over the training time, for all."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    canvas = new_figure(11.0, 4.6)
+    left, right = canvas.subplots(1, 2, width_ratios=(2, 3))
+    accuracy = f"worst-case accuracy on {entry['rows'][0]['n']:,} images, L2 radius 1.5"
+    single = sorted((row for row in entry["rows"] if not row["curve"]), key=lambda row: row["worst"]["mean"])
+    for i, row in enumerate(single):
+        left.errorbar(row["worst"]["mean"], i, xerr=bars(row), color="grey", marker="o", capsize=3)
+    left.set_yticks(range(len(single)), [row["change"] for row in single])
+    for row in entry["rows"]:
+        if row["variant"] == "LWA":
+            left.axvline(row["worst"]["mean"], color=COLOURS["LWA"], label="LWA, unchanged")
+            left.axvspan(*(row["worst"]["mean"] + bars(row).ravel() * (-1, 1)), color=COLOURS["LWA"], alpha=0.15)
+            left.legend(frameon=False)
+    left.set(xlabel=accuracy, title="one change, as long a training")
+    names = dict.fromkeys(row["curve"] for row in entry["rows"] if row["curve"])
+    for name, colour, mark in zip(names, (COLOURS["LWA"], *OTHERS), MARKS, strict=False):
+        rows = sorted((row for row in entry["rows"] if row["curve"] == name), key=lambda row: row["seconds"]["mean"])
+        worst, height = [row["worst"]["mean"] for row in rows], np.hstack([bars(row) for row in rows])
+        style = {"color": colour, "marker": mark, "capsize": 3, "label": name}
+        right.errorbar([row["seconds"]["mean"] for row in rows], worst, height, **style)
+    found = [(row["seconds"]["mean"], row["worst"]["mean"]) for row in single]
+    right.plot(*np.reshape(found, (-1, 2)).T, ".", color="grey", label="LWA with one change")
+    right.set(xscale="log", xlabel="training time, seconds of one core", ylabel=accuracy, title="frontier")
+    right.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    canvas.suptitle(title(entry))
+    return canvas
+
+
+def bars(row: dict[str, Any]) -> np.ndarray:
+    """How far the interval of the worst case reaches down and up, ``(2, 1)``: over seeds, with one seed over images."""
+    low, high = row["worst"]["interval"] or row["worst"]["wilson"]
+    return np.array([[row["worst"]["mean"] - low], [high - row["worst"]["mean"]]])
+
+
 DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "table1": table,
     "table2": table,
@@ -147,6 +188,7 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "factorial": factorial,
     "variants": variants,
     **dict.fromkeys(JUDGED, judgement),
+    "frontier": frontier,
 }
 
 

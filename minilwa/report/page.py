@@ -111,7 +111,10 @@ def settings(plans: dict[str, dict[str, Any]]) -> list[list[str]]:
         layers = "-".join(map(str, plan["widths"])) if plan["network"] == "mlp" else plan["network"]
         radius = f"{method['radius']:g}" + (f" relative, after layer {method['at']}" if method["at"] else "")
         rate = f"{recipe['rate']:g}, times {recipe['decay']:g} after {recipe['decay_at'] * recipe['epochs']:g} epochs"
-        along = f"{method['along']}, {method['form']}" + (" + clean" if method["clean"] else "")
+        along = " and ".join(filter(None, (method["along"], method["mixed"])))
+        along += f", {method['form']}" + (" + clean" if method["clean"] else "")
+        along += f", {method['steps']} steps of {method['stride'] / method['steps']:g}" if method["steps"] > 1 else ""
+        along += ", random start" if method["start"] else ""
         start = "He" if plan["scale"] is None else f"uniform ±{plan['scale']:g}"
         line = [label, layers, along if method["along"] else "no perturbation", radius if method["along"] else ""]
         line += [f"{method['dropout']:g}", str(recipe["epochs"]), str(recipe["batch"]), rate]

@@ -31,6 +31,7 @@ NAMES = {
     "judge-table1": "The networks of Table 1, judged",
     "judge-table2": "The networks of Table 2, judged",
     "judge-cifar10": "The networks of CIFAR-10, judged",
+    "frontier": "Robustness against training time",
 }
 JUDGED = ("judge-table1", "judge-table2", "judge-cifar10")
 PROTOCOLS = {
@@ -98,6 +99,16 @@ def factorial(entry: dict[str, Any]) -> Lines:
     return lines
 
 
+def frontier(entry: dict[str, Any]) -> Lines:
+    """A line for each variant; the time is that of one core, and beside it the share of the longest PGD training's."""
+    lines = [["Method", "Change", "Epochs", "Core-seconds", "of PGD's", "Clean", "Adv_Loss", "Worst case"]]
+    for row in entry["rows"]:
+        share = "" if row["share"] is None else f"{row['share']['mean']:.2f}"
+        about = [row["curve"] or row["method"], row["change"], str(row["epochs"]), f"{row['seconds']['mean']:.0f}"]
+        lines.append([*about, share, *(spread(row[column]) for column in ("clean", "adv_loss", "worst"))])
+    return lines
+
+
 LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "table1": table,
     "table2": table,
@@ -107,6 +118,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "factorial": factorial,
     "variants": table,
     **dict.fromkeys(JUDGED, judgement),
+    "frontier": frontier,
 }
 
 
@@ -128,7 +140,7 @@ def markdown_table(lines: Lines) -> str:
 def tidy(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every number of an experiment with what it is the number of, one a line."""
     for row in entry["rows"]:
-        about = {key: row[key] for key in ("variant", "method", "direction", "epochs", "seeds", "n") if key in row}
+        about = {key: row[key] for key in ("method", "variant", "direction", "epochs", "seeds", "n") if key in row}
         yield from TIDY[entry["experiment"]](row, about)
 
 
@@ -166,6 +178,14 @@ def _tidy_judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict
             yield about | {"attack": attack, "radius": radius} | _numbers(accuracy)
 
 
+def _tidy_frontier(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    about |= {"change": row["change"], "passes": row["passes"], "seconds": row["seconds"]["mean"]}
+    for column in ("clean", "adv_loss", "worst"):
+        yield about | {"column": column} | _numbers(row[column])
+    for attack, found in row["left"].items():
+        yield about | {"column": f"left by {attack}"} | _numbers(found)
+
+
 TIDY: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[dict[str, Any]]]] = {
     "table1": _tidy_table,
     "table2": _tidy_table,
@@ -175,6 +195,7 @@ TIDY: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[dict[str, An
     "factorial": _tidy_factorial,
     "variants": _tidy_table,
     **dict.fromkeys(JUDGED, _tidy_judgement),
+    "frontier": _tidy_frontier,
 }
 
 

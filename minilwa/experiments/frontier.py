@@ -1,0 +1,162 @@
+"""Which single change to LWA buys the most robustness for the same training time, and what does PGD training ask?
+
+The networks are one architecture, 784-500-500-10, under one schedule. Each variant has as many epochs as make its
+training about as long as LWA's, from the cost of a step that is declared here, so that plans are the same on every
+machine; the time that is reported is measured. Robustness is the worst case, image by image, over strong attacks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import process_time
+from typing import Any
+
+import numpy as np
+
+from minilwa.attacks import ATTACKS, square
+from minilwa.attacks.worst import distances
+from minilwa.backend import Array, like
+from minilwa.directions import direction
+from minilwa.evaluation import attacked_scores, clean_score
+from minilwa.experiments.protocols import RADIUS, Plan
+from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.networks import Network
+from minilwa.parallel import limited_to
+from minilwa.training import shuffled_batches
+
+NETWORK = "mlp"
+WIDTHS = (500, 500)  # the authors', for LWA
+IMAGES = 1000  # the first test images
+STEPS = 30  # timed at the start of the training, and as many at its end
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of `METHODS` with a change to it, and for how long it is trained.
+
+    ``step`` is what a training step costs, in passes forward and backward: two for LWA, whose adversary takes one.
+    ``time`` is how long to train, in the time that LWA takes for the usual epochs. Variants of one ``curve`` differ in
+    that alone.
+    """
+
+    change: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    step: float = 2.0
+    time: float = 1.0
+    row: str = "LWA"
+    curve: str = ""
+
+    def epochs(self, usual: int) -> int:
+        """How many, where LWA has the ``usual`` ones."""
+        return max(1, round(usual * self.time * 2 / self.step))
+
+
+def over_time(variant: Variant, name: str, times: dict[str, float]) -> dict[str, Variant]:
+    """One way of training for several times: ``name`` with each key of ``times`` behind it."""
+    return {name + behind: replace(variant, curve=name, time=time) for behind, time in times.items()}
+
+
+C = {"radius": 1.7}  # the authors'
+START = 0.6  # what drawing a random start costs
+VARIANTS = {
+    **over_time(Variant("as in the paper", C), "LWA", {"-half": 0.5, "": 1, "-double": 2}),
+    "LWA-printed": Variant("printed formulas", C | {"form": "printed"}),
+    "LWA-alpha": Variant("Adv_Alpha, exact and lazy", C | {"along": "adv_alpha"}, step=5.3),
+    "LWA-mixture": Variant("Adv_Loss and Adv_Alpha by halves", C | {"mixed": "adv_alpha"}, step=4.3),
+    "LWA-start": Variant("random start", C | {"start": True}, step=2 + START),
+    "LWA-2steps": Variant("2 steps of 0.75 c", C | {"steps": 2, "stride": 1.5}, step=3),
+    "LWA-3steps": Variant("3 steps of 0.5 c", C | {"steps": 3, "stride": 1.5}, step=4),
+    "LWA-c2": Variant("c = 2", {"radius": 2.0}),
+    "LWA-c2.5": Variant("c = 2.5", {"radius": 2.5}),
+    **over_time(
+        Variant("10 steps of c / 4, random start, c = 1.7", {"radius": 1.7}, 10 + 1 + START, row="PGD"),
+        "PGD",
+        {"-short": 1, "-half": 2.9, "": 5.8},
+    ),
+}
+REFERENCE = "PGD"
+ATTACKED_BY = {
+    "fmn": ATTACKS["fmn"],
+    "pgd_margin": ATTACKS["pgd_margin"],
+    "pgd": ATTACKS["pgd"],
+    "square": replace(ATTACKS["square"], run=partial(square, queries=1000)),  # would tell of gradients that mislead
+}
+
+
+def units(setting: Setting, name: str = "frontier") -> list[Unit]:
+    """A unit for each variant and seed; the first seed comes first."""
+    return [Unit(name, plan_of(setting, variant, seed), measured) for seed in setting.seeds for variant in VARIANTS]
+
+
+def plan_of(setting: Setting, name: str, seed: int) -> Plan:
+    """How one variant is trained."""
+    variant = VARIANTS[name]
+    usual = setting.plan(NETWORK, "LWA", seed).recipe.epochs
+    changes = {"form": "stable", "epochs": variant.epochs(usual)} | variant.settings
+    return setting.plan(NETWORK, variant.row, seed, label=name, widths=WIDTHS, **changes)
+
+
+def measured(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """Training time, and accuracies on the same images: clean, after the paper's step, in the worst case."""
+    variant, radius = VARIANTS[plan.variant], RADIUS[plan.network]
+    network = trained(setting, plan)
+    x, y = (array[:IMAGES] for array in setting.test_images(plan))
+    (single,) = attacked_scores(network, x, y, direction("adv_loss"), [radius])
+    left = survivors(network, x, y, radius)
+    seconds = step_seconds(setting, plan, network)
+    steps = plan.recipe.epochs * -(-len(setting.dataset.x_train) // plan.recipe.batch)
+    return {
+        "variant": plan.variant,
+        "method": plan.method.name,
+        "seed": plan.recipe.seed,
+        "change": variant.change,
+        "curve": variant.curve,
+        "epochs": plan.recipe.epochs,
+        "n": len(x),
+        "passes": steps * variant.step,
+        "step_seconds": seconds,
+        "seconds": steps * seconds,
+        "clean": clean_score(network, x, y).accuracy,
+        "adv_loss": single.accuracy,
+        "left": left,
+        "worst": min(left.values()),
+    }
+
+
+def survivors(network: Network, x: Array, y: Array, radius: float) -> dict[str, float]:
+    """The share of images still right within ``radius``, after each attack of `ATTACKED_BY` on what is left by then."""
+    found, rest = {}, np.arange(len(x))
+    for name, attack in ATTACKED_BY.items():
+        if len(rest):
+            some = like(rest, x)
+            rest = rest[distances(attack, network, x[some], y[some], [radius]) > radius]
+        found[name] = len(rest) / len(x)
+    return found
+
+
+def step_seconds(setting: Setting, plan: Plan, network: Network) -> float:
+    """CPU seconds of one training step on one BLAS thread: the median over `STEPS` at the start and at the end.
+
+    Processor time of this process alone: it hardly depends on what else the machine does, and a training that was cut
+    off and resumed has the same. A step is everything from one batch to the next, the choice of its images included.
+    """
+    start = plan.build(setting.dataset, setting.source.dtype, setting.source.device)
+    return float(np.median([timed(setting, plan, start), timed(setting, plan, network)]))
+
+
+def timed(setting: Setting, plan: Plan, network: Network) -> np.ndarray:
+    """CPU seconds of each of up to `STEPS` training steps from ``network``, which stays as it is."""
+    data, recipe = setting.dataset, plan.recipe
+    x, y = (array[: STEPS * recipe.batch] for array in (data.x_train, data.y_train))
+    rng, sgd, marks = np.random.default_rng(recipe.seed), recipe.sgd(0), [process_time()]
+    batches = shuffled_batches(x, y, recipe, rng, lambda images: marks.append(process_time()))
+    with limited_to(1):
+        plan.method.epoch(network, sgd.start(network), batches, sgd, rng)
+    return np.diff(marks)
+
+
+def summary(setting: Setting, name: str = "frontier") -> dict[str, Any]:
+    """The configuration, and the records of every variant and seed."""
+    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS[NETWORK], "attacks": list(ATTACKED_BY)}
+    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}

@@ -1,0 +1,192 @@
+"""The frontier: as long a training for each change, worst case image by image, and what is reported of both."""
+
+import csv
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minilwa.attacks import ATTACKS, pgd, square
+from minilwa.attacks.worst import distances, score_at, worst_case
+from minilwa.cli import main
+from minilwa.data import load
+from minilwa.evaluation import predict
+from minilwa.experiments import frontier
+from minilwa.experiments.protocols import PROTOCOLS
+from minilwa.experiments.runs import Setting, Source
+from minilwa.methods import METHODS
+from minilwa.networks import mlp
+from minilwa.training import Recipe, train
+
+FEW = {
+    "fmn": replace(ATTACKS["fmn"], run=partial(ATTACKS["fmn"].run, steps=10)),
+    "pgd": replace(ATTACKS["pgd"], run=partial(pgd, steps=5, restarts=2)),
+    "square": replace(ATTACKS["square"], run=partial(square, queries=20)),
+}
+NAMES = ("LWA-half", "LWA", "LWA-mixture", "LWA-start", "PGD-short", "PGD")
+
+
+def write_images(path):
+    """120 images 16x16 of three patterns under noise, bytes."""
+    rng = np.random.default_rng(7)
+    y = np.arange(120) % 3
+    x = (rng.integers(0, 128, (3, 16, 16))[y] + rng.integers(0, 128, (120, 16, 16))).astype(np.uint8)
+    np.savez(path, x_train=x[:90], y_train=y[:90], x_test=x[90:], y_test=y[90:])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with results/ of some variants and two seeds under weak attacks, and report/ with summary.json."""
+    folder = tmp_path_factory.mktemp("frontier")
+    write_images(folder / "own.npz")
+    words = ["--data", str(folder / "own.npz"), "--protocol", "paper", "--epochs", "4", "--batch", "30", "--seeds", "2"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(frontier, "ATTACKED_BY", FEW)
+        patch.setattr(frontier, "VARIANTS", {name: frontier.VARIANTS[name] for name in NAMES})
+        assert main(["reproduce", "frontier", *words, "--json", "frontier.json"]) == 0
+        assert main(["report", "--json", "summary.json"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(made):
+    return json.loads((made / "frontier.json").read_text())["rows"]
+
+
+@pytest.fixture(scope="module")
+def entry(made):
+    return json.loads((made / "summary.json").read_text())["experiments"]["frontier/paper/own.npz"]
+
+
+def test_every_variant_differs_from_lwa_in_what_it_says_and_trains_as_long():
+    setting = Setting(Source("mnist5k"), Path("nowhere"), "paper")
+    lwa = frontier.plan_of(setting, "LWA", 0)
+    assert (lwa.recipe.epochs, lwa.method.radius, lwa.method.form) == (25, 1.7, "stable")
+    for name, variant in frontier.VARIANTS.items():
+        plan = frontier.plan_of(setting, name, 0)
+        same = replace(plan.recipe, epochs=lwa.recipe.epochs)
+        assert (plan.widths, plan.scale, same) == ((500, 500), 0.07, lwa.recipe)
+        passes = plan.recipe.epochs * variant.step
+        assert abs(passes - variant.time * 50) <= variant.step / 2 + 1e-9
+        if variant.row == "LWA":
+            changed = {k for k, v in vars(plan.method).items() if v != vars(lwa.method)[k]}
+            assert changed == {k for k, v in variant.settings.items() if v != vars(lwa.method)[k]}
+            assert changed or variant.curve == "LWA"
+        if not variant.curve:
+            assert (variant.time, len(changed - {"stride"})) == (1, 1)
+    assert frontier.REFERENCE in frontier.VARIANTS
+
+
+def test_the_user_sets_the_length_of_all():
+    setting = Setting(Source("mnist5k"), Path("nowhere"), "paper", recipe={"epochs": 10})
+    lengths = {name: frontier.plan_of(setting, name, 0).recipe.epochs for name in frontier.VARIANTS}
+    assert (lengths["LWA"], lengths["LWA-half"], lengths["LWA-2steps"]) == (10, 5, 7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(setting.recipe, "epochs", 1)
+        assert frontier.plan_of(setting, "LWA-half", 0).recipe.epochs == 1
+
+
+def test_radii_are_the_variants_own_whatever_a_search_chose():
+    chosen = {("mlp", "LWA"): {"rate": 0.03, "radius": 2.2}}
+    plan = frontier.plan_of(Setting(Source("mnist5k"), Path("nowhere"), "equal", chosen=chosen), "LWA", 0)
+    assert (plan.recipe.rate, plan.method.radius) == (0.03, 1.7)
+    assert PROTOCOLS["equal"].recipe.epochs == plan.recipe.epochs
+
+
+def test_units_of_the_first_seed_come_first():
+    units = frontier.units(Setting(Source("mnist5k"), Path("nowhere"), "paper", seeds=(0, 1)))
+    half = len(units) // 2
+    assert {unit.plan.recipe.seed for unit in units[:half]} == {0}
+    assert [unit.plan.variant for unit in units[:half]] == list(frontier.VARIANTS)
+    assert len({unit.record(Setting(Source("mnist5k"), Path("nowhere"))) for unit in units}) == len(units)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    data = load("mnist5k")
+    network = mlp(784, 50, 10, input_shape=(1, 28, 28))
+    network = train(network, data.x_train[:1000], data.y_train[:1000], METHODS["LWA"], Recipe(epochs=6))
+    return network, data.x_test[:60], data.y_test[:60]
+
+
+def test_attacks_on_survivors_alone_leave_the_worst_case(trained, monkeypatch):
+    network, x, y = trained
+    monkeypatch.setattr(frontier, "ATTACKED_BY", FEW)
+    left = frontier.survivors(network, x, y, 1.5)
+    found = [distances(attack, network, x, y, [1.5] if attack.at_radius else ()) for attack in FEW.values()]
+    worst = score_at(worst_case(found), 1.5).accuracy
+    assert list(left) == ["fmn", "pgd", "square"]
+    assert left["fmn"] == score_at(found[0], 1.5).accuracy
+    assert list(left.values()) == sorted(left.values(), reverse=True)
+    assert 0 < worst < score_at(found[0], 0).accuracy
+    assert abs(left["square"] - worst) <= 2 / len(x)  # what is drawn depends on the batch
+
+
+def test_nothing_is_left_of_a_network_that_is_always_wrong(trained, monkeypatch):
+    network, x, _ = trained
+    monkeypatch.setattr(frontier, "ATTACKED_BY", FEW)
+    wrong = (predict(network, x) + 1) % 10
+    assert set(frontier.survivors(network, x, wrong, 1.5).values()) == {0.0}
+
+
+def test_records_hold_time_and_accuracies(records):
+    assert [(r["variant"], r["seed"]) for r in records] == [(name, seed) for seed in (0, 1) for name in NAMES]
+    for r in records:
+        steps = r["epochs"] * 3
+        assert r["seconds"] == pytest.approx(steps * r["step_seconds"])
+        assert r["passes"] == steps * frontier.VARIANTS[r["variant"]].step
+        assert r["step_seconds"] > 0
+        assert r["worst"] == r["left"]["square"] <= r["left"]["fmn"] <= r["clean"]
+        assert r["worst"] <= r["adv_loss"] <= r["clean"]
+        assert r["n"] == 30
+
+
+def test_rows_are_means_over_seeds_beside_pgd(entry, records):
+    assert [row["variant"] for row in entry["rows"]] == list(NAMES)
+    of = {(r["variant"], r["seed"]): r for r in records}
+    for row in entry["rows"]:
+        both = [of[row["variant"], seed] for seed in (0, 1)]
+        for column in ("clean", "adv_loss", "worst", "seconds"):
+            assert row[column]["values"] == [r[column] for r in both]
+        shares = [r["seconds"] / of["PGD", r["seed"]]["seconds"] for r in both]
+        assert row["share"]["values"] == pytest.approx(shares)
+    assert entry["rows"][-1]["share"]["mean"] == 1
+
+
+def test_files_of_the_report(made, entry):
+    stem = made / "report" / "frontier-paper-own.npz"
+    lines = [line for line in stem.with_name(stem.name + ".md").read_text().splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(NAMES)
+    assert lines[0].split("|")[1].strip() == "Method"
+    with open(stem.with_name(stem.name + ".csv"), newline="") as file:
+        found = list(csv.DictReader(file))
+    assert len(found) == len(NAMES) * 6
+    for line in found:
+        row = next(row for row in entry["rows"] if row["variant"] == line["variant"])
+        key = line["column"]
+        expected = row["left"][key[8:]] if key.startswith("left by ") else row[key]
+        assert float(line["mean"]) == expected["mean"]
+    svg = stem.with_name(stem.name + ".svg").read_text()
+    assert "<svg" in svg
+    page = (made / "report" / "index.html").read_text()
+    assert "adv_loss and adv_alpha, stable" in page
+    assert "adv_loss, stable, 10 steps of 0.25, random start" in page
+    assert (made / "results/own-paper/frontier.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pgd_is_searched_for_too(made, capsys):
+    """Under the protocol "equal" the rates of LWA and of PGD are chosen on the validation part."""
+    words = ["--data", str(made / "own.npz"), "--protocol", "equal", "--epochs", "1", "--batch", "30"]
+    grid = {"mlp": {"LWA": {"rate": (0.01,)}, "PGD": {"rate": (0.01, 1e9)}}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frontier, "ATTACKED_BY", {"fmn": FEW["fmn"]})
+        patch.setattr(frontier, "VARIANTS", {name: frontier.VARIANTS[name] for name in ("LWA", "PGD")})
+        patch.setattr("minilwa.experiments.search.GRIDS", grid)
+        assert main(["reproduce", "frontier", *words, "--out", str(made / "equal")]) == 0
+    rates = {p.stem: json.loads(p.read_text())["plan"]["recipe"]["rate"] for p in (made / "equal/frontier").iterdir()}
+    assert rates == {"LWA-seed0": 0.01, "PGD-seed0": 0.01}
+    assert "as in the paper" in capsys.readouterr().out

@@ -97,5 +97,13 @@ def is_frozen(array: Array) -> bool:
 
 def uniform(rng: np.random.Generator, array: Array) -> Array:
     """Uniform numbers in [0, 1), one for each element of ``array``, drawn on its device from a seed out of ``rng``."""
-    stream = namespace(array).random.default_rng(int(rng.integers(2**63)))
-    return stream.random(array.shape, dtype=np.float32)
+    return _stream(rng, array).random(array.shape, dtype=np.float32)
+
+
+def normal(rng: np.random.Generator, array: Array) -> Array:
+    """Standard normal numbers of ``array``'s dtype, drawn like those of `uniform`."""
+    return _stream(rng, array).standard_normal(array.shape, dtype=array.dtype)
+
+
+def _stream(rng: np.random.Generator, array: Array) -> Any:
+    return namespace(array).random.default_rng(int(rng.integers(2**63)))

@@ -1,4 +1,4 @@
-"""The paper's perturbations of a labelled batch: Adv_Loss, Adv_Loss_Sign and Adv_Alpha.
+"""The paper's perturbations of a labelled batch, Adv_Loss, Adv_Loss_Sign and Adv_Alpha, and two to compare with.
 
 A direction is a function ``(network, x, y) -> (N, *shape)``, of norm 1 (or 0 where the formula gives none) in the norm
 that it was made for; `perturbation` sets its length in whatever norm measures the radius. Gradients are taken in
@@ -10,15 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+
 from minilwa.algorithms import Perturb, perturbations_by_class
-from minilwa.backend import Array, namespace
+from minilwa.backend import Array, namespace, normal
 from minilwa.checks import check_images, check_labels, check_radius
 from minilwa.errors import InputError
+from minilwa.jacobian import jacobian_rows
 from minilwa.lazy import lazy_algorithm_1
 from minilwa.networks import Network
 from minilwa.norms import Norm, exponent, length, rescale
 from minilwa.parallel import by_samples
-from minilwa.propositions import check_form, likelihood_direction, proposition_2_2, select, softmax_of_others
+from minilwa.propositions import (
+    boundaries_of_logits,
+    check_form,
+    likelihood_direction,
+    proposition_2_2,
+    select,
+    softmax_of_others,
+)
 from minilwa.tape import vjp
 
 Direction = Perturb  # (network, x, y) -> (N, *shape)
@@ -37,10 +47,10 @@ def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str 
     def direction_of(x: Array, y: Array) -> Array:
         if form == "printed":
             alpha, pullback = vjp(network, x)
-            cotangent = _onehot(y, alpha)
+            cotangent = onehot(y, alpha)
         else:
             z, pullback = vjp(network.logits, x)
-            cotangent = _onehot(y, z) - softmax_of_others(z, y)[0]
+            cotangent = onehot(y, z) - softmax_of_others(z, y)[0]
         return likelihood_direction(pullback(cotangent)[0], norm)
 
     return by_samples(direction_of, x, y) if network.in_shares else direction_of(x, y)
@@ -66,6 +76,32 @@ def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str
         direction, _ = select(candidates, xp.where(predicted == y, nearest, y))
     sign = xp.where(predicted == y, 1, -1).astype(x.dtype)
     return direction * sign.reshape(-1, *[1] * (x.ndim - 1))
+
+
+def deepfool_direction(network: Network, x: Array, y: Array, norm: Norm = "l2") -> Array:
+    """The direction of DeepFool's first step (arXiv 1511.04599): D_I, towards the nearest class of the linear logits.
+
+    A sample that the network already gets wrong is pushed on, along J_J - J_y.
+    """
+    check_images(network, x)
+    check_labels(network, x, y)
+
+    def direction_of(x: Array, y: Array) -> Array:
+        z, rows = jacobian_rows(network.logits, x)
+        candidates = boundaries_of_logits(z, rows, y, norm)
+        predicted, (nearest, _) = z.argmax(axis=-1), proposition_2_2(candidates)
+        return select(candidates, namespace(x).where(predicted == y, nearest, predicted)).direction
+
+    return by_samples(direction_of, x, y) if network.in_shares else direction_of(x, y)
+
+
+def noise_direction(network: Network, x: Array, y: Array, rng: np.random.Generator) -> Array:
+    """Uniform on the L2 sphere, drawn from ``rng``, which goes on from call to call; a `Direction` once that is bound.
+
+    What a network loses to it, it loses to bad luck; an attack must do better at the same radius.
+    """
+    check_images(network, x)
+    return rescale(normal(rng, x), 1, "l2")
 
 
 DIRECTIONS: dict[str, Callable[..., Array]] = {
@@ -109,6 +145,7 @@ def no_perturbation(network: Network, x: Array, y: Array) -> Array:
     return namespace(x).zeros_like(x)
 
 
-def _onehot(y: Array, like: Array) -> Array:
+def onehot(y: Array, like: Array) -> Array:
+    """Rows ``(N, K)`` of zeros with a one at ``y`` ``(N,)``, in the shape and dtype of logits ``like``."""
     xp = namespace(y, like)
     return (y[:, None] == xp.arange(like.shape[-1])).astype(like.dtype)

@@ -53,11 +53,13 @@ def parts(n: int, size: int = BATCH) -> Iterator[slice]:
 def predict(network: Network, x: Array) -> Array:
     """The predicted classes ``(N,)``; -1, which is never right, where a logit is not finite."""
     xp = namespace(x)
-    found = []
-    for part in parts(len(x)):
-        z = network.logits(x[part])
-        found.append(xp.where(xp.isfinite(z).all(axis=-1), z.argmax(axis=-1), -1))
-    return xp.concatenate(found)
+    return xp.concatenate([classes_of(network.logits(x[part])) for part in parts(len(x))])
+
+
+def classes_of(z: Array) -> Array:
+    """The classes ``(N,)`` that logits ``(N, K)`` predict; -1 where one of them is not finite."""
+    xp = namespace(z)
+    return xp.where(xp.isfinite(z).all(axis=-1), z.argmax(axis=-1), -1)
 
 
 def clean_score(network: Network, x: Array, y: Array) -> Score:

@@ -75,6 +75,19 @@ def proposition_2_1_stable(z: Array, J: Array, norm: Norm = "l2") -> Perturbatio
     return _candidates(steepest(v, norm), log_distance, predicted, J.shape)
 
 
+def boundaries_of_logits(z: Array, J: Array, y: Array, norm: Norm = "l2") -> Perturbations:
+    """The minimal r_(j) after which the linearised logits of classes j and ``y`` ``(N,)`` tie, for each class j.
+
+    Shapes as in `proposition_2_1_stable`. This is the step of DeepFool (Moosavi-Dezfooli et al., "DeepFool", arXiv
+    1511.04599): the paper's (1) with the logits in the place of alpha, direction D_j, distance |z_y - z_j| / ||D_j||_*.
+    """
+    xp, _, rows = _prepare("z", z, "J", J)
+    D = rows - _take(rows, y)  # (N, K, D)
+    margin = xp.abs(z - _take(z, y))
+    found = log_or_inf(xp.where(margin > 0, margin, 1)) - log_or_inf(dual_length(D, norm))
+    return _candidates(steepest(D, norm), xp.where(margin > 0, found, -xp.inf), y, J.shape)
+
+
 def stable_weights(z: Array, predicted: Array) -> tuple[Array, Array, Array]:
     """pi and delta, each ``(N, K)``, and log s ``(N, 1)``, of logits ``(N, K)`` that are largest at ``predicted``."""
     xp = namespace(z)

@@ -1,0 +1,108 @@
+"""The first attack of all: a penalty on the length plus the loss towards another class, minimised by L-BFGS in a box.
+
+C. Szegedy, W. Zaremba, I. Sutskever, J. Bruna, D. Erhan, I. Goodfellow, R. Fergus: "Intriguing properties of neural
+networks", arXiv 1312.6199, section 4.1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minilwa.attacks.common import Tick, Watch, check_counts, ignore, margins, nearest_boundary, on_the_right
+from minilwa.backend import Array, like, namespace, to_numpy
+from minilwa.errors import InputError
+from minilwa.networks import Network
+from minilwa.ops import cross_entropy
+from minilwa.parallel import by_samples
+from minilwa.tape import vjp
+
+AT_ONCE = 64  # samples from one tick to the next
+TOLERANCE = 1e-5  # of the objective, relative: float32 gives no more than two digits beyond
+
+
+def lbfgs(
+    network: Network,
+    x: Array,
+    y: Array,
+    penalties: tuple[float, float] = (1e-3, 1e3),
+    searches: int = 8,
+    steps: int = 50,
+    clip: bool = False,
+    watch: Watch = ignore,
+    tick: Tick = ignore,
+) -> Array:
+    """x_hat ``(N, *shape)`` of another class than ``y``, near x in L2; x itself where none is found.
+
+        minimise over r:  c ||r||_2^2 + cross_entropy(x + r, l),  with x + r in [0, 1] if ``clip``
+
+    for each sample by itself, towards l, the nearest class of the linearised logits. The heavier the penalty, the
+    shorter r: the largest c that still leads to another class is searched between ``penalties`` by ``searches``
+    bisections of log c, at most ``steps`` iterations each, and the shortest point of another class that was seen on the
+    way is kept. (The paper says smallest c, of ||r|| itself; it has to be the largest, and the square is smooth at 0.)
+    SciPy computes in float64 on the host. Misclassified samples come back unchanged.
+    """
+    low, high = penalties
+    if not 0 < low < high < math.inf:
+        raise InputError("penalties", penalties, "two numbers, 0 < lowest < highest")
+    check_counts(searches=searches, steps=steps)
+
+    def one(x: Array, y: Array, target: Array) -> Array:  # each of a single sample
+        from scipy.optimize import Bounds, minimize
+
+        start = to_numpy(x).astype(np.float64).ravel()
+        shortest = Shortest(start)
+
+        def image(x_hat: np.ndarray) -> Array:
+            return like(x_hat.astype(x.dtype), x).reshape(x.shape)
+
+        def objective(x_hat: np.ndarray, c: float) -> tuple[float, np.ndarray]:
+            z, pullback = vjp(network.logits, image(x_hat))
+            loss, uphill = vjp(lambda z: cross_entropy(z, labels=target), z)
+            (g,) = pullback(uphill(namespace(x).ones_like(loss))[0])
+            watch(g)
+            if margins(z, y)[0] > 0:
+                shortest.hear(x_hat)
+            r = x_hat - start
+            return c * float(r @ r) + float(loss[0]), 2 * c * r + to_numpy(g).astype(np.float64).ravel()
+
+        bottom, top = math.log(low), math.log(high)
+        for _ in range(searches):
+            middle = (bottom + top) / 2
+            found = minimize(
+                objective,
+                start,
+                (math.exp(middle),),
+                method="L-BFGS-B",
+                jac=True,
+                bounds=Bounds(0, 1) if clip else None,
+                options={"maxiter": steps, "ftol": TOLERANCE},
+            )
+            crossed = margins(network.logits(image(found.x)), y)[0] > 0
+            bottom, top = (middle, top) if crossed else (bottom, middle)
+        return image(shortest.x_hat)
+
+    def attacker(x: Array, y: Array, rng: np.random.Generator) -> Array:
+        target, _ = nearest_boundary(network, x, y, "l2", watch)
+
+        def each(*batch: Array) -> Array:
+            xp = namespace(x)
+            return xp.concatenate([one(*(a[i : i + 1] for a in batch)) for i in range(len(batch[0]))])
+
+        return by_samples(each, x, y, target)
+
+    return on_the_right(attacker, network, x, y, clip, 0, tick, AT_ONCE)
+
+
+class Shortest:
+    """The point nearest to ``start`` that it has heard of; ``start`` before there is one."""
+
+    def __init__(self, start: np.ndarray) -> None:
+        self.start, self.x_hat, self.length = start, start, math.inf
+
+    def hear(self, x_hat: np.ndarray) -> None:
+        """Take note of a point."""
+        size = float(np.linalg.norm(x_hat - self.start))
+        if size < self.length:
+            self.x_hat, self.length = x_hat.copy(), size

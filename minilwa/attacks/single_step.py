@@ -1,0 +1,40 @@
+"""One step along a direction of the paper, as an attack like the others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilwa.attacks.common import Tick, Watch, ignore, on_the_right
+from minilwa.backend import Array, namespace
+from minilwa.checks import check_radius
+from minilwa.directions import Direction
+from minilwa.evaluation import moved
+from minilwa.networks import Network
+from minilwa.norms import Norm, exponent
+
+
+def single_step(
+    network: Network,
+    x: Array,
+    y: Array,
+    radius: float,
+    along: Direction,
+    norm: Norm = "l2",
+    clip: bool = False,
+    watch: Watch = ignore,
+    tick: Tick = ignore,
+) -> Array:
+    """x_hat ``(N, *shape)``: x plus the direction ``along``, its ``norm`` set to ``radius`` (section 3.1).
+
+    Misclassified samples come back unchanged. With ``clip`` pixels are set back into [0, 1]. A direction that is not
+    finite is none.
+    """
+    check_radius(radius)
+    exponent(norm)
+
+    def attacker(x: Array, y: Array, rng: np.random.Generator) -> Array:
+        xp, steps = namespace(x), along(network, x, y)
+        watch(steps)
+        return moved(x, xp.where(xp.isfinite(steps), steps, 0), radius, norm, clip)
+
+    return on_the_right(attacker, network, x, y, clip, 0, tick)

@@ -1,0 +1,389 @@
+"""A stand-in for CuPy that runs on any machine and is stricter than CuPy is.
+
+Its arrays are NumPy's, wrapped in a type of their own. What a GPU would do silently is refused: to become a NumPy array,
+a Python number or a truth value, to meet a NumPy array in one operation, to be written to twice in one place. What a
+GPU waits for (`get`, `item`, `nonzero`, a mask as an index) and what is sent to it (`asarray`) is written down with the
+place in minilwa that asked. There are no functions but those below, with no parameters but those below, all of which
+CuPy has: `test_device.py` compares them with CuPy itself where that is installed, which takes no GPU.
+"""
+
+import sys
+import types
+from collections import Counter
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+PACKAGE = str(Path("minilwa") / "_").rstrip("_")
+NUMBERS = (bool, int, float, np.generic)
+
+
+# --- transfers -------------------------------------------------------------------------------------------------------
+
+
+class Forbidden(AssertionError):
+    """A transfer where there should be none."""
+
+
+class Ledger:
+    """Who listens to transfers: functions of (kind, "module.function")."""
+
+    listeners: list = []
+
+
+def note(kind):
+    """Tell of a transfer of some kind, made at the innermost place in minilwa."""
+    frame = sys._getframe(1)
+    while frame is not None and PACKAGE not in frame.f_code.co_filename:
+        frame = frame.f_back
+    code = None if frame is None else frame.f_code
+    place = "outside" if code is None else f"{Path(code.co_filename).stem}.{code.co_name}"
+    for listener in Ledger.listeners:
+        listener(kind, place)
+
+
+@contextmanager
+def listening(listener):
+    Ledger.listeners.append(listener)
+    try:
+        yield
+    finally:
+        Ledger.listeners.remove(listener)
+
+
+@contextmanager
+def transfers():
+    """Counts what is transferred within: a Counter of "kind module.function"."""
+    found = Counter()
+    with listening(lambda kind, place: found.update([f"{kind} {place}"])):
+        yield found
+
+
+@contextmanager
+def no_transfers(allowed=()):
+    """Any transfer within is an error, but those ``allowed``, each a "kind module.function"."""
+
+    def refuse(kind, place):
+        if f"{kind} {place}" not in allowed:
+            raise Forbidden(f"{kind} in {place}")
+
+    with listening(refuse):
+        yield
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def refuse(what):
+    def method(self, *args, **settings):
+        raise TypeError(f"{what} of a device array: ask for it with .get() or .item()")
+
+    return method
+
+
+class ndarray:
+    __array_ufunc__ = None  # host @ device and numpy.exp(device) are TypeErrors, host and traced values get their turn
+    __hash__ = None
+    __slots__ = ("_host",)
+
+    def __init__(self, host):
+        self._host = host
+
+    __array__ = refuse("a silent copy to the host")
+    __bool__ = refuse("bool()")
+    __float__ = refuse("float()")
+    __int__ = refuse("int()")
+    __index__ = refuse("an index made")
+    __complex__ = refuse("complex()")
+    __contains__ = refuse("a search")
+    __format__ = refuse("a text made")
+
+    def __repr__(self):
+        return f"strict_cupy.ndarray({self._host!r})"
+
+    def __len__(self):
+        return len(self._host)
+
+    def __iter__(self):
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(len(self)))
+
+    shape = property(lambda self: self._host.shape)
+    dtype = property(lambda self: self._host.dtype)
+    ndim = property(lambda self: self._host.ndim)
+    size = property(lambda self: self._host.size)
+    strides = property(lambda self: self._host.strides)
+    T = property(lambda self: ndarray(self._host.T))
+
+    def get(self):
+        note("get")
+        return self._host.copy()
+
+    def item(self):
+        note("item")
+        return self._host.item()
+
+    def __getitem__(self, at):
+        return ndarray(self._host[place(at)])
+
+    def __setitem__(self, at, value):
+        at = place(at)
+        if any(isinstance(part, np.ndarray) and part.dtype != bool for part in at):
+            times = np.zeros(self.shape, dtype=int)
+            np.add.at(times, at, 1)
+            if (times > 1).any():
+                raise IndexError("written to twice in one place: on a GPU either value may stay")
+        self._host[at] = host(value)
+
+    def astype(self, dtype, copy=True):
+        return ndarray(self._host.astype(dtype, copy=copy))
+
+    def copy(self):
+        return ndarray(self._host.copy())
+
+    def reshape(self, *shape):
+        return ndarray(self._host.reshape(*shape))
+
+    def transpose(self, *axes):
+        return ndarray(self._host.transpose(*axes))
+
+    def swapaxes(self, axis1, axis2):
+        return ndarray(self._host.swapaxes(axis1, axis2))
+
+
+def host(value):
+    """What is in a device array, or a number as it is; TypeError for anything else, host arrays above all."""
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, NUMBERS):
+        return value
+    raise TypeError(f"Unsupported type {type(value)}")
+
+
+def device(value):
+    """A result on the device: a scalar stays there as an array without axes."""
+    return ndarray(np.asarray(value))
+
+
+def place(at):
+    """An index, which may be of numbers, slices and device arrays, with an ellipsis: so a single element is a view."""
+    parts = at if isinstance(at, tuple) else (at,)
+    masks = [part for part in parts if isinstance(part, ndarray) and part.dtype == bool]
+    for _ in masks:
+        note("mask")
+    basic = (slice, type(None), type(Ellipsis))
+    found = tuple(part if isinstance(part, basic) else host(part) for part in parts)
+    return found if any(part is Ellipsis for part in found) else (*found, Ellipsis)
+
+
+def reduction(name):
+    def method(self, axis=None, keepdims=False):
+        return device(getattr(self._host, name)(axis=axis, keepdims=keepdims))
+
+    return method
+
+
+def along_one_axis(name):
+    def method(self, axis=-1 if name == "argsort" else None):
+        return device(getattr(self._host, name)(axis=axis))
+
+    return method
+
+
+for _name in ("sum", "mean", "max", "min", "all", "any", "argmax", "argmin"):
+    setattr(ndarray, _name, reduction(_name))
+for _name in ("argsort", "cumsum"):
+    setattr(ndarray, _name, along_one_axis(_name))
+
+
+def takes_its_turn(other):
+    """Whether the other operand has an operator of its own for arrays, as traced values do."""
+    return not isinstance(other, ndarray) and not isinstance(other, type) and hasattr(other, "__array_ufunc__") and (
+        other.__array_ufunc__ is None
+    )
+
+
+def binary(ufunc, swapped=False):
+    def method(self, other):
+        if takes_its_turn(other):
+            return NotImplemented
+        pair = (host(other), self._host) if swapped else (self._host, host(other))
+        return device(ufunc(*pair))
+
+    return method
+
+
+def in_place(ufunc):
+    def method(self, other):
+        ufunc(self._host, host(other), out=self._host)
+        return self
+
+    return method
+
+
+ARITHMETIC = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "truediv": np.divide,
+    "floordiv": np.floor_divide,
+    "mod": np.remainder,
+    "pow": np.power,
+    "matmul": np.matmul,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+}
+for _name, _ufunc in ARITHMETIC.items():
+    setattr(ndarray, f"__{_name}__", binary(_ufunc))
+    setattr(ndarray, f"__r{_name}__", binary(_ufunc, swapped=True))
+    if _name != "matmul":
+        setattr(ndarray, f"__i{_name}__", in_place(_ufunc))
+COMPARISONS = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
+for _name, _ufunc in COMPARISONS.items():
+    setattr(ndarray, f"__{_name}__", binary(_ufunc))
+for _name, _ufunc in {"neg": np.negative, "abs": np.abs, "invert": np.invert}.items():
+    setattr(ndarray, f"__{_name}__", lambda self, ufunc=_ufunc: device(ufunc(self._host)))
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+UFUNCS = """abs exp expm1 fmin isfinite isnan log logaddexp maximum minimum multiply sign sqrt square tanh""".split()
+
+FUNCTIONS = {  # name -> the parameters that may be given; those with a star are an array or a number, or several
+    "arange": "start stop step dtype",
+    "ascontiguousarray": "*a dtype",
+    "broadcast_to": "*array shape",
+    "clip": "*a *a_min *a_max",
+    "concatenate": "*tup axis",
+    "empty": "shape dtype",
+    "expand_dims": "*a axis",
+    "eye": "N M k dtype",
+    "full": "shape *fill_value dtype",
+    "full_like": "*a *fill_value dtype",
+    "moveaxis": "*a source destination",
+    "ones": "shape dtype",
+    "ones_like": "*a dtype",
+    "pad": "*array pad_width",
+    "stack": "*tup axis",
+    "take_along_axis": "*a *indices axis",
+    "where": "*condition *x *y",
+    "zeros": "shape dtype",
+    "zeros_like": "*a dtype",
+}
+BY_NAME = ("axis", "dtype")
+CONSTANTS = {name: getattr(np, name) for name in ("inf", "float32", "float64", "int64", "finfo")}
+
+
+def ufunc(name, *arrays, out=None):
+    if out is None:
+        return device(getattr(np, name)(*map(host, arrays)))
+    getattr(np, name)(*map(host, arrays), out=host(out))
+    return out
+
+
+def of_arrays(value):
+    """`host`, for one array, or for a tuple or list of them."""
+    return [host(part) for part in value] if isinstance(value, (tuple, list)) else host(value)
+
+
+def plain(value):
+    """A setting, which is no array: a shape, an axis, a dtype."""
+    if isinstance(value, (ndarray, np.ndarray)):
+        raise TypeError(f"Unsupported type {type(value)} for a setting")
+    return tuple(map(plain, value)) if isinstance(value, (tuple, list)) else value
+
+
+def function(name, *args, **settings):
+    stars = FUNCTIONS[name].split()
+    names = [star.lstrip("*") for star in stars]
+    if len(args) > len(names) or set(settings) - set(names[len(args) :]):
+        raise TypeError(f"{name}() takes {', '.join(names)}; got {len(args)} arguments and {', '.join(settings)}")
+    given = dict(zip(names, args, strict=False)) | settings
+    ready = {key: (of_arrays if f"*{key}" in stars else plain)(value) for key, value in given.items()}
+    positional = [ready.pop(key) for key in names if key in ready and key not in BY_NAME]
+    return device(getattr(np, name)(*positional, **ready))
+
+
+def einsum(subscripts, *operands):
+    return device(np.einsum(subscripts, *map(host, operands)))
+
+
+def asarray(a, dtype=None):
+    if isinstance(a, ndarray):
+        return ndarray(np.asarray(a._host, dtype=dtype))
+    note("asarray")
+    return ndarray(np.array(a, dtype=dtype))
+
+
+def nonzero(a):
+    note("nonzero")
+    return tuple(map(ndarray, np.nonzero(host(a))))
+
+
+def may_share_memory(a, b):
+    return np.may_share_memory(host(a), host(b))
+
+
+def as_strided(x, shape=None, strides=None):
+    return ndarray(np.lib.stride_tricks.as_strided(host(x), shape, strides))
+
+
+class Generator:
+    """The same numbers as NumPy's, where CuPy draws others: so a run can be compared with the host's."""
+
+    def __init__(self, seed):
+        if type(seed) is not int:
+            raise TypeError(f"Unsupported seed {type(seed)}")
+        self.rng = np.random.default_rng(seed)
+
+    def random(self, size=None, dtype=np.float64):
+        return device(self.rng.random(plain(size), dtype))
+
+    def standard_normal(self, size=None, dtype=np.float64):
+        return device(self.rng.standard_normal(plain(size), dtype))
+
+
+def make_module():
+    """The module "cupy"."""
+    module = types.ModuleType("cupy")
+    module.ndarray = ndarray
+    for name in UFUNCS:
+        setattr(module, name, partial(ufunc, name))
+    for name in FUNCTIONS:
+        setattr(module, name, partial(function, name))
+    for name, constant in CONSTANTS.items():
+        setattr(module, name, constant)
+    for given in (asarray, einsum, may_share_memory, nonzero):
+        setattr(module, given.__name__, given)
+    module.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=as_strided))
+    module.random = types.SimpleNamespace(default_rng=Generator)
+    return module
+
+
+ndarray.__module__ = "cupy"
+MODULE = make_module()
+
+
+@contextmanager
+def installed():
+    """Within, this module is what `import cupy` gives."""
+    before = sys.modules.get("cupy", installed)
+    sys.modules["cupy"] = MODULE
+    try:
+        yield MODULE
+    finally:
+        if before is installed:
+            del sys.modules["cupy"]
+        else:
+            sys.modules["cupy"] = before

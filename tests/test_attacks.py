@@ -159,6 +159,35 @@ def test_deepfools_direction_pushes_what_is_wrong_on():
     np.testing.assert_allclose(d, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-12)
 
 
+def nearest_in_the_box(x, v, margin):
+    """The length of the shortest r with <v, r> = margin and x + r in [0, 1]: r = clip(x + t v) - x, t by bisection."""
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        t = (low + high) / 2
+        r = np.clip(x + t * v, 0, 1) - x
+        low, high = (t, high) if v @ r < margin else (low, t)
+    return np.linalg.norm(r) if np.isclose(v @ r, margin) else np.inf
+
+
+LONGER_IN_THE_BOX = {"deepfool": 1.021, "fmn": 1.01, "lbfgs": 1.05}
+
+
+@pytest.mark.parametrize("name", LONGER_IN_THE_BOX)
+def test_minimum_norms_of_a_linear_network_in_the_box(name):
+    net, x, _, w = linear(2)
+    x = np.round(x)  # black and white: half of all pixels cannot go where they should
+    y = predict(net, x)
+    margin = -margins(net.logits(x), y)
+    flat, v = x.reshape(len(x), -1), (w.T[1 - y] - w.T[y])
+    exact = np.array([nearest_in_the_box(flat[n], v[n], margin[n]) for n in range(len(x))])
+    x_hat = MINIMUM_NORM[name](net, x, y, clip=True)
+    broken = predict(net, x_hat) != y
+    assert np.array_equal(broken, np.isfinite(exact))
+    ratio = sizes(x_hat - x, "l2")[broken] / exact[broken]
+    assert ratio.min() >= 1 - 1e-6
+    assert ratio.max() <= LONGER_IN_THE_BOX[name]
+
+
 # --- two dimensions: brute force -------------------------------------------------------------------------------------
 
 

@@ -62,7 +62,9 @@ def on_the_right(
     check_images(network, x)
     check_labels(network, x, y)
     if clip and not (x.min() >= 0 and x.max() <= 1):
-        raise InputError("x", f"values from {x.min():g} to {x.max():g}", "pixels in [0, 1] with clip=True")
+        raise InputError(
+            "x", f"values from {float(x.min()):g} to {float(x.max()):g}", "pixels in [0, 1] with clip=True"
+        )
     if seed < 0:
         raise InputError("seed", seed, "a number >= 0")
     xp, x_hat = namespace(x), x.copy()
@@ -129,11 +131,12 @@ def logits_and_gradient(
 
 
 def nearest_boundary(
-    network: Network, x: Array, y: Array, norm: Norm, watch: Watch = ignore
+    network: Network, x: Array, y: Array, norm: Norm, clip: bool, watch: Watch = ignore
 ) -> tuple[Array, Perturbations]:
     """DeepFool's step: the nearest class ``(N,)`` of the linearised logits, and the perturbation that reaches it.
 
-    ``watch`` hears of the K rows of each sample together, as one gradient ``(N, K, *shape)``.
+    With ``clip`` the rows D_j are taken `inward`. ``watch`` hears of the K rows of a sample as one gradient, in
+    ``(N, K, *shape)``.
     """
 
     def of(x: Array) -> tuple[Array, Array]:
@@ -142,9 +145,10 @@ def nearest_boundary(
     z, J = by_samples(of, x) if network.in_shares else of(x)
     watch(J)
     xp = namespace(J)
-    nearest, (direction, log_distance) = proposition_2_2(
-        boundaries_of_logits(z, xp.where(xp.isfinite(J), J, 0), y, norm)
-    )
+    J = xp.where(xp.isfinite(J), J, 0)
+    D = J - J[xp.arange(len(x)), y][:, None]  # (N, K, *shape)
+    candidates = boundaries_of_logits(z, inward(D, x[:, None], clip), y, norm)
+    nearest, (direction, log_distance) = proposition_2_2(candidates)
     return nearest, Perturbations(xp.where(xp.isfinite(direction), direction, 0), log_distance)
 
 
@@ -183,3 +187,11 @@ def within_box(x: Array, clip: bool) -> Array:
     but ball first, box second is not the nearest point of their intersection.
     """
     return namespace(x).clip(x, 0, 1) if clip else x
+
+
+def inward(v: Array, x: Array, clip: bool) -> Array:
+    """``v``, with ``clip`` without what leads pixels of ``x`` through the walls of the box that they lie on.
+
+    Else a step would spend its length there, and one of such pixels alone would lead nowhere, again and again.
+    """
+    return namespace(v, x).where(((x <= 0) & (v < 0)) | ((x >= 1) & (v > 0)), 0, v) if clip else v

@@ -40,7 +40,8 @@ def deepfool(
 
         r <- r + min over j of |z_y - z_j| / ||D_j||_*, along D_j, all at x_hat = x + (1 + overshoot) r
 
-    Misclassified samples come back unchanged. With ``clip`` every iterate is set back into [0, 1].
+    Misclassified samples come back unchanged. With ``clip`` every iterate is set back into [0, 1], and pixels
+    on a wall of that box count in D_j only where it leads them inwards.
     """
     exponent(norm)
     check_counts(steps=steps)
@@ -51,7 +52,7 @@ def deepfool(
         xp = namespace(x)
         x_hat, r, rest = x.copy(), xp.zeros_like(x), xp.arange(len(x))
         for _ in range(steps):
-            _, step = nearest_boundary(network, x_hat[rest], y[rest], norm, watch)
+            _, step = nearest_boundary(network, x_hat[rest], y[rest], norm, clip, watch)
             r[rest] = within_box(x[rest] + r[rest] + step.r, clip) - x[rest]
             x_hat[rest] = within_box(x[rest] + (1 + overshoot) * r[rest], clip)
             rest = rest[margins(logits(network, x_hat[rest]), y[rest]) <= 0]

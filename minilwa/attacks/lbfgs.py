@@ -84,7 +84,7 @@ def lbfgs(
         return image(shortest.x_hat)
 
     def attacker(x: Array, y: Array, rng: np.random.Generator) -> Array:
-        target, _ = nearest_boundary(network, x, y, "l2", watch)
+        target, _ = nearest_boundary(network, x, y, "l2", clip, watch)
 
         def each(*batch: Array) -> Array:
             xp = namespace(x)

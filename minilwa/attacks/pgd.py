@@ -19,6 +19,7 @@ from minilwa.attacks.common import (
     check_counts,
     cosine,
     ignore,
+    inward,
     logits_and_gradient,
     margins,
     nearest_boundary,
@@ -57,7 +58,8 @@ def pgd(
     alpha falls from ``stride[0]`` to ``stride[1]`` radii along a cosine. The first run starts at the end of DeepFool's
     step, as far as the radius goes (from x itself the loss often leads to a class that is not the nearest), the others
     at a uniform draw from the ball. Misclassified samples come back unchanged; a sample that is broken leaves. With
-    ``clip`` each iterate is projected on the ball, then set back into [0, 1], which keeps it in the ball.
+    ``clip`` each iterate is projected on the ball, then set back into [0, 1], which keeps it in the ball, and
+    the gradient taken `inward`.
     """
     check_radius(radius)
     check_ball(norm)
@@ -74,7 +76,7 @@ def pgd(
             if not len(rest):
                 break
             if restart == 0:
-                start = radius * nearest_boundary(network, x, y, norm, watch)[1].direction
+                start = radius * nearest_boundary(network, x, y, norm, clip, watch)[1].direction
             else:
                 start = draw_in_ball(x[rest], radius, norm, rng)
             here = within_box(x[rest] + start, clip)
@@ -89,6 +91,7 @@ def pgd(
                     rest, here, g = rest[kept], here[kept], g[kept]
                     if not len(rest):
                         break
+                g = inward(g, here, clip)
                 ascent = steepest(g.reshape(len(g), -1), norm).reshape(g.shape)
                 moved = here + cosine(*stride, step / steps) * radius * ascent
                 here = within_box(x[rest] + project(moved - x[rest], radius, norm), clip)

@@ -34,14 +34,15 @@ def jacobian_rows(
     (chunk,) = _whole("chunk", [max(1, TOGETHER // max(1, samples)) if chunk is None else chunk])
     if chunk < 1:
         raise InputError("chunk", chunk, "a number of rows >= 1")
+    numbers = xp.arange(classes) if rows is None else xp.asarray(wanted)
     T = None if chunk >= len(wanted) else xp.empty((samples, len(wanted), *x.shape[1:]), dtype=value.dtype)
     for start in range(0, len(wanted), chunk):
-        picked = xp.asarray(wanted[start : start + chunk])[:, None, None] == xp.arange(classes)  # (R, 1, K)
+        picked = numbers[start : start + chunk, None, None] == xp.arange(classes)  # (R, 1, K)
         cotangents = xp.broadcast_to(picked, (len(picked), samples, classes)).astype(value.dtype)
-        rows = xp.moveaxis(pullback(cotangents)[0], 0, 1)  # (N, R, *x.shape[1:])
+        found = xp.moveaxis(pullback(cotangents)[0], 0, 1)  # (N, R, *x.shape[1:])
         if T is None:
-            return value, rows
-        T[:, start : start + chunk] = rows
+            return value, found
+        T[:, start : start + chunk] = found
     return value, T
 
 

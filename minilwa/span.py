@@ -46,7 +46,7 @@ class Span:
         self.basis: list[tuple[Array, Array, Array, Array]] = []  # q (N, H), Q (N, D), ||Q||_* (N, 1), c (N, K)
 
     def keep(self, kept: Array) -> None:
-        """Go on with some of the samples, ``kept`` ``(N,)`` of bools."""
+        """Go on with some of the samples: their places ``kept``."""
         self.slopes, self.predicted = self.slopes[kept], self.predicted[kept]
         self.added, self.left = self.added[kept], self.left[kept]
         self.basis = [(q[kept], Q[kept], size[kept], c[kept]) for q, Q, size, c in self.basis]

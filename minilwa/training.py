@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from minilwa.algorithms import SGD
-from minilwa.backend import Array, device_of, like, namespace, to_numpy
+from minilwa.backend import Array, device_of, like, to_numpy
 from minilwa.bounds import Memory
-from minilwa.checks import check_images, check_labels
+from minilwa.checks import check_images, check_labels, finite, values_known
 from minilwa.errors import InputError
 from minilwa.methods import Method
 from minilwa.networks import Network
@@ -92,8 +92,9 @@ def train(
         network = replace(network, memory=Memory())  # what is remembered of bounds is not part of a checkpoint
         rng = np.random.default_rng([recipe.seed, epoch])
         batches = shuffled_batches(x, y, recipe.batch, rng, tick)
-        network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
-        if not all(bool(namespace(p).isfinite(p).all()) for p in leaves(network.parameters)):
+        with values_known():
+            network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
+        if not finite(*leaves(network.parameters)):
             raise InputError("rate", recipe.rate, "one that converges", f"Weights overflowed in epoch {epoch + 1}.")
         if checkpoint is not None:
             last = epoch + 1 == recipe.epochs
@@ -116,9 +117,9 @@ def shuffled_batches(
     x: Array, y: Array, size: int, rng: np.random.Generator, tick: Callable[[int], object]
 ) -> Iterator[tuple[Array, Array]]:
     """All images once, in an order drawn from ``rng``, the same on every device."""
-    order = rng.permutation(len(x))
+    order = like(rng.permutation(len(x)), x)
     for start in range(0, len(x), size):
-        chosen = like(order[start : start + size], x)
+        chosen = order[start : start + size]
         yield x[chosen], y[chosen]
         tick(len(chosen))
 

@@ -1,9 +1,9 @@
 """A stand-in for CuPy that runs on any machine and is stricter than CuPy is.
 
-Its arrays are NumPy's, wrapped in a type of their own. What a GPU would do silently is refused: to become a NumPy array,
-a Python number or a truth value, to meet a NumPy array in one operation, to be written to twice in one place. What a
-GPU waits for (`get`, `item`, `nonzero`, a mask as an index) and what is sent to it (`asarray`) is written down with the
-place in minilwa that asked. There are no functions but those below, with no parameters but those below, all of which
+Its arrays are NumPy's, wrapped in a type of their own. They refuse to become a NumPy array, a Python number or a truth
+value silently, to meet a NumPy array in one operation, to be written to twice in one place. What a GPU is waited for
+(`get`, `item`, `nonzero`, a mask as an index) and what is sent to it (`asarray`) is told with the place in minilwa that
+asked. There are no functions but those below, with no parameters but those below, all of which
 CuPy has: `test_device.py` compares them with CuPy itself where that is installed, which takes no GPU.
 """
 
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-PACKAGE = str(Path("minilwa") / "_").rstrip("_")
 NUMBERS = (bool, int, float, np.generic)
 
 
@@ -27,30 +26,32 @@ class Forbidden(AssertionError):
     """A transfer where there should be none."""
 
 
-class Ledger:
-    """Who listens to transfers: functions of (kind, "module.function")."""
+LISTENERS = []  # to transfers: functions of (kind, "module.function")
 
-    listeners: list = []
+
+def asks(code):
+    """Whether a function of minilwa runs this code, and no comprehension within it."""
+    path = Path(code.co_filename)
+    return "minilwa" in path.parts[:-1] and path.name != "backend.py" and not code.co_name.startswith("<")
 
 
 def note(kind):
-    """Tell of a transfer of some kind, made at the innermost place in minilwa."""
+    """Tell of a transfer of some kind, made at the innermost place in minilwa above its backend."""
     frame = sys._getframe(1)
-    while frame is not None and PACKAGE not in frame.f_code.co_filename:
+    while frame is not None and not asks(frame.f_code):
         frame = frame.f_back
-    code = None if frame is None else frame.f_code
-    place = "outside" if code is None else f"{Path(code.co_filename).stem}.{code.co_name}"
-    for listener in Ledger.listeners:
+    place = "outside" if frame is None else f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}"
+    for listener in LISTENERS:
         listener(kind, place)
 
 
 @contextmanager
 def listening(listener):
-    Ledger.listeners.append(listener)
+    LISTENERS.append(listener)
     try:
         yield
     finally:
-        Ledger.listeners.remove(listener)
+        LISTENERS.remove(listener)
 
 
 @contextmanager
@@ -201,8 +202,11 @@ for _name in ("argsort", "cumsum"):
 
 def takes_its_turn(other):
     """Whether the other operand has an operator of its own for arrays, as traced values do."""
-    return not isinstance(other, ndarray) and not isinstance(other, type) and hasattr(other, "__array_ufunc__") and (
-        other.__array_ufunc__ is None
+    return (
+        not isinstance(other, ndarray)
+        and not isinstance(other, type)
+        and hasattr(other, "__array_ufunc__")
+        and (other.__array_ufunc__ is None)
     )
 
 
@@ -258,7 +262,8 @@ for _name, _ufunc in {"neg": np.negative, "abs": np.abs, "invert": np.invert}.it
 
 # --- functions -------------------------------------------------------------------------------------------------------
 
-UFUNCS = """abs exp expm1 fmin isfinite isnan log logaddexp maximum minimum multiply sign sqrt square tanh""".split()
+UFUNCS = ["abs", "exp", "expm1", "fmin", "isfinite", "isnan", "log", "logaddexp", "maximum", "minimum", "multiply"]
+UFUNCS += ["sign", "sqrt", "square", "tanh"]
 
 FUNCTIONS = {  # name -> the parameters that may be given; those with a star are an array or a number, or several
     "arange": "start stop step dtype",

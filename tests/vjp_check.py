@@ -1,6 +1,7 @@
 """One check of all that a vjp promises, for any function of arrays, and what hypothesis draws for it."""
 
 import numpy as np
+import strict_cupy
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.testing import assert_allclose, assert_array_equal
@@ -68,6 +69,7 @@ def check_vjp(function, *arrays, stack, seed):
     check_loop_of_rows(pullback, cotangent, gradients, stack)
     check_alone(function, arrays, cotangent, gradients)
     check_layouts(function, arrays, value, cotangent, gradients)
+    check_on_device(function, arrays, value, cotangent, gradients)
     return value
 
 
@@ -142,3 +144,12 @@ def check_layouts(function, arrays, value, cotangent, gradients):
     repeated = pullback(np.broadcast_to(1.5, cotangent.shape))
     for gradient, other in zip(pullback(np.full(cotangent.shape, 1.5)), repeated, strict=True):
         assert_allclose(other, gradient, ROUNDING, ROUNDING, err_msg="a broadcast cotangent")
+
+
+def check_on_device(function, arrays, value, cotangent, gradients):
+    """On the stand-in for CuPy the results have the same bits, and nothing is transferred on the way to them."""
+    with strict_cupy.installed(), strict_cupy.no_transfers():
+        on_device, pullback = vjp(function, *map(strict_cupy.ndarray, arrays))
+        pulled = pullback(strict_cupy.ndarray(cotangent))
+    for found, expected in zip((on_device, *pulled), (value, *gradients), strict=True):
+        assert_array_equal(strict_cupy.host(found), expected, err_msg="on the stand-in for CuPy")

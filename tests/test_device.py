@@ -1,0 +1,353 @@
+"""On the stand-in for CuPy: it is as strict as it says, results are the host's, and loops transfer what they report.
+
+Most tests of what computes are run on it a second time (`second_run.py`, `vjp_check.py`). Here is what those leave.
+"""
+
+import inspect
+from functools import partial
+
+import numpy as np
+import pytest
+import strict_cupy
+from numpy.testing import assert_array_equal
+from second_run import to_device, to_host
+from strict_cupy import Forbidden, no_transfers, transfers
+
+from minilwa import cli
+from minilwa.algorithms import algorithm_1
+from minilwa.attacks import deepfool, fmn, lbfgs, noise, pgd, square
+from minilwa.backend import asarray, device_of, to_numpy
+from minilwa.checks import values_known
+from minilwa.directions import adv_alpha, adv_loss, direction
+from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
+from minilwa.jacobian import jacobian_rows
+from minilwa.lazy import Search, lazy_algorithm_1
+from minilwa.methods import METHODS, method
+from minilwa.networks import create, lenet, mlp
+from minilwa.norms import dual_length, rescale, steepest
+from minilwa.propositions import proposition_2_1, proposition_2_1_stable, proposition_2_2
+from minilwa.saving import load as load_network
+from minilwa.training import Recipe, train
+from minilwa.tree import leaves, tree_map
+
+DTYPES = ("float32", "float64")
+ALL_METHODS = [*METHODS.values(), method("LWA", along="adv_alpha")]
+LAYERS = 3  # dense ones of `network`
+PARAMETERS = 2 * LAYERS
+
+
+@pytest.fixture(autouse=True)
+def cupy():
+    with strict_cupy.installed() as module:
+        yield module
+
+
+def network(rate=0.0, dtype="float32", device="cpu"):
+    return mlp(144, 16, 12, 4, input_shape=(1, 12, 12), rate=rate, seed=1, dtype=dtype, device=device)
+
+
+def digits(count=30, dtype="float32"):
+    rng = np.random.default_rng(0)
+    return rng.random((count, 1, 12, 12)).astype(dtype), rng.integers(0, 4, count)
+
+
+def right_ones(net, count=30):
+    x, _ = digits(count, net.dtype)
+    return x, predict(net, x)
+
+
+def same(found, expected):
+    for one, other in zip(leaves(to_host(found)), leaves(expected), strict=True):
+        assert np.asarray(one).dtype == np.asarray(other).dtype
+        assert_array_equal(one, other)
+
+
+# --- the stand-in itself ---------------------------------------------------------------------------------------------
+
+SILENT = {
+    "bool": bool,
+    "float": float,
+    "int": int,
+    "index": range,
+    "format": lambda a: f"{a:g}",
+    "numpy.asarray": np.asarray,
+    "numpy.exp": np.exp,
+    "numpy.concatenate": lambda a: np.concatenate([a, a]),
+    "numpy.linalg.norm": np.linalg.norm,
+    "host + device": lambda a: np.ones(3) + a,
+    "device + host": lambda a: a + np.ones(3),
+    "device += host": lambda a: a.__iadd__(np.ones(3)),
+    "host += device": lambda a: np.ones(3).__iadd__(a),
+    "host @ device": lambda a: np.ones((3, 3)) @ a,
+    "device == host": lambda a: a == np.ones(3),
+    "host[device]": lambda a: np.ones(9)[a.astype("int64")],
+    "device[host]": lambda a: a[np.arange(2)],
+    "device[list]": lambda a: a[[0, 1]],
+    "device[...] = host": lambda a: a.__setitem__(Ellipsis, np.ones(3)),
+    "host[...] = device": lambda a: np.ones(3).__setitem__(Ellipsis, a),
+    "max": max,
+    "where": lambda a: strict_cupy.MODULE.where(a > 0, np.ones(3), a),
+    "maximum": lambda a: strict_cupy.MODULE.maximum(np.ones(3), a),
+    "concatenate": lambda a: strict_cupy.MODULE.concatenate([a, np.ones(3)]),
+    "full": lambda a: strict_cupy.MODULE.full(3, np.ones(3)),
+    "zeros": lambda a: strict_cupy.MODULE.zeros(a),
+    "a parameter": lambda a: strict_cupy.MODULE.stack([a], out=a),
+    "a seed": lambda a: strict_cupy.MODULE.random.default_rng(np.random.default_rng(0)),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_the_stand_in_refuses(name):
+    with pytest.raises((TypeError, IndexError)):
+        SILENT[name](strict_cupy.ndarray(np.ones(3) if name not in ("bool", "float", "int", "index") else np.ones(())))
+
+
+def test_the_stand_in_has_no_other_functions(cupy):
+    for name in ("errstate", "putmask", "linalg", "matrix_norm", "median", "dot", "isin"):
+        assert not hasattr(cupy, name)
+
+
+def test_writing_twice_in_one_place_is_refused(cupy):
+    a = cupy.zeros(3)
+    a[cupy.arange(3)] = 1.0
+    with pytest.raises(IndexError, match="twice"):
+        a[cupy.zeros(2, dtype="int64")] = 1.0
+
+
+def test_elements_rows_and_reductions_stay_on_the_device(cupy):
+    a = cupy.arange(6.0).reshape(2, 3)
+    for part in (a[0], a[0, 1], a.sum(), a.max(axis=0), next(iter(a)), 2 * a, 1 - a.sum(), np.float32(2) * a, a[a > 2]):
+        assert type(part) is cupy.ndarray
+    a[0, 1][...] = 7.0  # an element is a view
+    assert a.get()[0, 1] == 7
+
+
+def test_transfers_are_counted_with_their_place(cupy):
+    with transfers() as found:
+        a = asarray(np.ones(3), device="gpu")
+        to_numpy(a)
+        a.sum().item()
+        a[a > 0], cupy.nonzero(a)
+    assert found == {"asarray outside": 1, "item outside": 2, "get outside": 1, "mask outside": 1, "nonzero outside": 1}
+    with no_transfers(["item outside"]):
+        a.sum().item()
+        with pytest.raises(Forbidden, match="get in outside"):
+            a.get()
+
+
+def test_the_stand_in_claims_nothing_that_cupy_lacks():
+    """Takes CuPy, but no GPU."""
+    import sys
+
+    stand_in = sys.modules.pop("cupy")
+    try:
+        cupy = pytest.importorskip("cupy", reason="CuPy is not installed, so its functions cannot be looked up")
+    finally:
+        sys.modules["cupy"] = stand_in
+    for name in strict_cupy.UFUNCS:
+        assert isinstance(getattr(cupy, name), cupy.ufunc), name
+    for name, stars in strict_cupy.FUNCTIONS.items():
+        names = [star.lstrip("*") for star in stars.split()]
+        inspect.signature(getattr(cupy, name)).bind_partial(**dict.fromkeys(names))
+    for name in (*strict_cupy.CONSTANTS, "asarray", "einsum", "may_share_memory", "nonzero"):
+        assert hasattr(cupy, name), name
+    inspect.signature(cupy.lib.stride_tricks.as_strided).bind(None, shape=(), strides=())
+    assert {"random", "standard_normal"} <= set(dir(cupy.random.Generator))
+    of_python = {*dir(object), "__module__", "__slots__", "__array_ufunc__", "_host"}
+    ours = {name for name, value in vars(strict_cupy.ndarray).items() if name not in of_python}
+    assert ours <= {*dir(cupy.ndarray), "__radd__", "__contains__"}, ours - set(dir(cupy.ndarray))
+
+
+# --- the same results ------------------------------------------------------------------------------------------------
+
+NETWORKS = {
+    "mlp": network,
+    "lenet": partial(lenet, (1, 16, 16), 3, seed=2),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_seed_gives_the_same_network_on_the_device(name, dtype):
+    net = NETWORKS[name](dtype=dtype, device="gpu")
+    assert {device_of(p) for p in leaves(net.parameters)} == {"gpu"}
+    same(net.parameters, NETWORKS[name](dtype=dtype).parameters)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("chosen", ALL_METHODS, ids=str)
+def test_training_gives_the_same_bits_as_on_the_host(chosen, dtype, tmp_path):
+    """With a checkpoint after the first epoch, from which the second run goes on."""
+    x, y = digits(dtype=dtype)
+    recipe = Recipe(epochs=2, batch=8, rate=0.01, seed=3)
+    expected = train(network(chosen.dropout, dtype), x, y, chosen, recipe)
+    path, seen = tmp_path / "net.npz", []
+
+    def tick(images):
+        seen.append(images)
+        if sum(seen) > len(x):
+            raise InterruptedError
+
+    on_device = network(chosen.dropout, dtype, "gpu"), *to_device((x, y)), chosen, recipe, path
+    with pytest.raises(InterruptedError):
+        train(*on_device, tick)
+    same(train(*on_device).parameters, expected.parameters)
+    same(load_network(path).parameters, expected.parameters)
+    same(load_network(path, device="gpu").parameters, expected.parameters)
+
+
+ATTACKS = {
+    "pgd": partial(pgd, radius=0.4, restarts=2, steps=12),
+    "pgd linf": partial(pgd, radius=0.05, restarts=2, steps=12, norm="linf", clip=True),
+    "pgd margin": partial(pgd, radius=0.4, restarts=1, steps=12, loss="margin"),
+    "square": partial(square, radius=0.8, queries=30),
+    "noise": partial(noise, radius=0.8),
+    "deepfool": deepfool,
+    "fmn": partial(fmn, steps=20),
+    "lbfgs": partial(lbfgs, searches=2, steps=5),
+    "adversarial images": partial(adversarial_images, along=direction("adv_alpha"), radius=0.4),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attacks_give_the_same_bits_as_on_the_host(name):
+    net = network()
+    x, y = right_ones(net)
+    expected = ATTACKS[name](net, x, y)
+    assert (expected != x).any()
+    same(ATTACKS[name](*to_device((net, x, y))), expected)
+
+
+@pytest.mark.parametrize("along", ["adv_loss", "adv_loss_sign", "adv_alpha"])
+def test_scores_are_those_of_the_host(along):
+    net = network()
+    x, y = right_ones(net, 300)
+    y[::3] = (y[::3] + 1) % 4
+    radii = [0.0, 0.1, 0.5]
+    expected = attacked_scores(net, x, y, direction(along), radii)
+    assert attacked_scores(*to_device((net, x, y)), direction(along), radii) == expected
+    assert clean_score(*to_device((net, x, y))) == clean_score(net, x, y)
+    assert all(type(score.correct) is int for score in expected)
+
+
+def test_the_command_line_runs_on_the_device(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    x, y = digits(40)
+    np.savez("own.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
+    printed = {}
+    for device in ("cpu", "gpu"):
+        common = ["--data", "own.npz", "--device", device]
+        assert cli.main(["train", *common, "--method", "LWA", "--epochs", "1", "--out", f"{device}.npz"]) == 0
+        assert cli.main(["evaluate", f"{device}.npz", *common]) == 0
+        printed[device] = capsys.readouterr().out.replace(device, "device")
+    assert printed["cpu"] == printed["gpu"]
+
+
+# --- what is transferred ---------------------------------------------------------------------------------------------
+
+
+def of_training(chosen, batch, epochs):
+    on_device = network(chosen.dropout, device="gpu"), *to_device(digits())
+    with transfers() as found:
+        train(*on_device, chosen, Recipe(epochs=epochs, batch=batch, rate=0.01))
+    return found
+
+
+CHECKS = {"item checks.finite": 1, "item checks.check_labels": 2}
+
+
+@pytest.mark.parametrize("chosen", METHODS.values(), ids=str)
+def test_a_training_step_transfers_nothing(chosen):
+    """An epoch sends its shuffle, and asks whether the parameters are finite, however many steps it has."""
+    for batch, epochs in ((30, 1), (8, 1), (3, 2)):
+        expected = dict(CHECKS) | {"asarray training.shuffled_batches": epochs}
+        expected["item checks.finite"] += epochs * PARAMETERS
+        assert of_training(chosen, batch, epochs) == expected
+
+
+def test_without_a_network_in_between_nothing_is_transferred(cupy):
+    rng = np.random.default_rng(0)
+    z, J, v = to_device([rng.normal(size=shape) for shape in ((5, 4), (5, 4, 7), (5, 7))])
+    with no_transfers():
+        for norm in ("l1", "l2", "linf", 3, 1.5):
+            steepest(v, norm), dual_length(v, norm), rescale(v, 0.5, norm)
+            for form in (proposition_2_1, proposition_2_1_stable):
+                nearest, found = proposition_2_2(form(z, J, norm))
+                assert type(nearest) is type(found.r) is cupy.ndarray
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_rows_and_directions_transfer_nothing(name):
+    net = NETWORKS[name](device="gpu")
+    x = asarray(np.random.default_rng(0).random((4, *net.input_shape)), device="gpu")
+    with no_transfers():
+        y = net(x).argmax(axis=-1)
+        jacobian_rows(net, x)
+        jacobian_rows(net.logits, x, chunk=2)
+        with values_known():
+            for form in ("stable", "printed"):
+                adv_loss(net, x, y, form=form)
+            adv_alpha(net, x, y, form="printed")
+    with transfers() as found:
+        jacobian_rows(net, x, rows=[2, 0], chunk=1)
+    assert found == {"asarray jacobian.jacobian_rows": 1}  # which rows
+
+
+@pytest.mark.parametrize("form", ["stable", "printed"])
+def test_algorithm_1_transfers_the_answer_of_its_check(form):
+    with transfers() as found:
+        algorithm_1(*to_device((network(), digits()[0])), form=form)
+    assert found == {"item checks.finite": 1}
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_the_lazy_search_asks_which_samples_are_left_and_how_many_rows_to_pull(norm, monkeypatch):
+    """Its rounds depend on what they find: that is a question twice a round, and two for what to pull."""
+    calls = {"unproven": 0, "next_turns": 0}
+    for name in calls:
+        monkeypatch.setattr(Search, name, counted(calls, name, getattr(Search, name)))
+    net = create(network().layers[:-2] + mlp(12, 40).layers[1:], (1, 12, 12), seed=1)
+    net, x = to_device((net.with_parameters(tree_map(lambda p: 3 * p, net.parameters)), digits(60)[0]))
+    for expected in ({"get bounds.recall": 2}, {"item bounds.recall": 2}):  # weights; how far they are from those
+        calls |= dict.fromkeys(calls, 0)
+        with transfers() as found:
+            lazy_algorithm_1(net, x, norm)
+        assert calls["next_turns"] >= 1
+        rounds = {
+            "nonzero lazy.unproven": calls["unproven"],
+            "nonzero lazy.next_turns": calls["next_turns"],
+            "get lazy.next_turns": calls["next_turns"],
+        }
+        assert found == rounds | expected | {"item checks.finite": 1}
+
+
+def counted(calls, name, function):
+    def count(*args):
+        calls[name] += 1
+        return function(*args)
+
+    return count
+
+
+def test_a_step_of_pgd_transfers_nothing_but_every_tenth():
+    net = network(device="gpu")
+    x, y = to_device(right_ones(network()))
+    found = []
+    for steps in (1, 8, 9, 29):
+        with transfers() as counted:
+            pgd(net, x, y, radius=0.0, steps=steps, restarts=1)
+        found.append(counted)
+    start = CHECKS | {"nonzero common.on_the_right": 1, "nonzero pgd.attacker": 1}
+    assert found[0] == found[1] == start
+    assert found[2] == start | {"nonzero pgd.attacker": 2}
+    assert found[3] == start | {"nonzero pgd.attacker": 4}
+
+
+def test_scores_are_read_once():
+    """However many images: the counts at two radii, and that of the zeros."""
+    net = network(device="gpu")
+    for count in (30, 600):
+        x, y = to_device(right_ones(network(), count))
+        with transfers() as found:
+            attacked_scores(net, x, y, direction("adv_loss"), [0.1, 0.2])
+        assert found == CHECKS | {"item evaluation.attacked_scores": 3}

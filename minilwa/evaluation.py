@@ -86,7 +86,8 @@ def attacked_scores(
     check_labels(network, x, y)
     for radius in radii:
         check_radius(radius)
-    correct, zeros = [0] * len(radii), 0  # on the device, where they stay until all is done
+    correct: list[Any] = [0] * len(radii)  # on the device, as is `zeros`, until all is done
+    zeros: Any = 0
     for part in parts(len(x)):
         right = predict(network, x[part]) == y[part]
         with values_known():
@@ -96,7 +97,8 @@ def attacked_scores(
             x_hat = moved(x[part], steps, radius, norm, clip)
             correct[i] = correct[i] + (right & (predict(network, x_hat) == y[part])).sum()
         tick(len(steps))
-    return [Score(c.item(), len(x), zeros.item()) for c in correct]
+    zeros = zeros.item()
+    return [Score(c.item(), len(x), zeros) for c in correct]
 
 
 def moved(x: Array, steps: Array, radius: float, norm: Norm = "l2", clip: bool = False) -> Array:

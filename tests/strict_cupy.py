@@ -4,7 +4,7 @@ Its arrays are NumPy's, wrapped in a type of their own. They refuse to become a 
 value silently, to meet a NumPy array in one operation, to be written to twice in one place. What a GPU is waited for
 (`get`, `item`, `nonzero`, a mask as an index) and what is sent to it (`asarray`) is told with the place in minilwa that
 asked. There are no functions but those below, with no parameters but those below, all of which
-CuPy has: `test_device.py` compares them with CuPy itself where that is installed, which takes no GPU.
+CuPy has: `test_strict_cupy.py` compares them with CuPy itself where that is installed, which takes no GPU.
 """
 
 import sys

@@ -1,9 +1,8 @@
-"""On the stand-in for CuPy: it is as strict as it says, results are the host's, and loops transfer what they report.
+"""On the stand-in for CuPy results are the host's, and loops transfer nothing but what they report.
 
 Most tests of what computes are run on it a second time (`second_run.py`, `vjp_check.py`). Here is what those leave.
 """
 
-import inspect
 from functools import partial
 
 import numpy as np
@@ -11,12 +10,12 @@ import pytest
 import strict_cupy
 from numpy.testing import assert_array_equal
 from second_run import to_device, to_host
-from strict_cupy import Forbidden, no_transfers, transfers
+from strict_cupy import no_transfers, transfers
 
 from minilwa import cli
 from minilwa.algorithms import algorithm_1
 from minilwa.attacks import deepfool, fmn, lbfgs, noise, pgd, square
-from minilwa.backend import asarray, device_of, to_numpy
+from minilwa.backend import asarray, device_of
 from minilwa.checks import values_known
 from minilwa.directions import adv_alpha, adv_loss, direction
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
@@ -60,102 +59,6 @@ def same(found, expected):
     for one, other in zip(leaves(to_host(found)), leaves(expected), strict=True):
         assert np.asarray(one).dtype == np.asarray(other).dtype
         assert_array_equal(one, other)
-
-
-# --- the stand-in itself ---------------------------------------------------------------------------------------------
-
-SILENT = {
-    "bool": bool,
-    "float": float,
-    "int": int,
-    "index": range,
-    "format": lambda a: f"{a:g}",
-    "numpy.asarray": np.asarray,
-    "numpy.exp": np.exp,
-    "numpy.concatenate": lambda a: np.concatenate([a, a]),
-    "numpy.linalg.norm": np.linalg.norm,
-    "host + device": lambda a: np.ones(3) + a,
-    "device + host": lambda a: a + np.ones(3),
-    "device += host": lambda a: a.__iadd__(np.ones(3)),
-    "host += device": lambda a: np.ones(3).__iadd__(a),
-    "host @ device": lambda a: np.ones((3, 3)) @ a,
-    "device == host": lambda a: a == np.ones(3),
-    "host[device]": lambda a: np.ones(9)[a.astype("int64")],
-    "device[host]": lambda a: a[np.arange(2)],
-    "device[list]": lambda a: a[[0, 1]],
-    "device[...] = host": lambda a: a.__setitem__(Ellipsis, np.ones(3)),
-    "host[...] = device": lambda a: np.ones(3).__setitem__(Ellipsis, a),
-    "max": max,
-    "where": lambda a: strict_cupy.MODULE.where(a > 0, np.ones(3), a),
-    "maximum": lambda a: strict_cupy.MODULE.maximum(np.ones(3), a),
-    "concatenate": lambda a: strict_cupy.MODULE.concatenate([a, np.ones(3)]),
-    "full": lambda a: strict_cupy.MODULE.full(3, np.ones(3)),
-    "zeros": lambda a: strict_cupy.MODULE.zeros(a),
-    "a parameter": lambda a: strict_cupy.MODULE.stack([a], out=a),
-    "a seed": lambda a: strict_cupy.MODULE.random.default_rng(np.random.default_rng(0)),
-}
-
-
-@pytest.mark.parametrize("name", SILENT)
-def test_the_stand_in_refuses(name):
-    with pytest.raises((TypeError, IndexError)):
-        SILENT[name](strict_cupy.ndarray(np.ones(3) if name not in ("bool", "float", "int", "index") else np.ones(())))
-
-
-def test_the_stand_in_has_no_other_functions(cupy):
-    for name in ("errstate", "putmask", "linalg", "matrix_norm", "median", "dot", "isin"):
-        assert not hasattr(cupy, name)
-
-
-def test_writing_twice_in_one_place_is_refused(cupy):
-    a = cupy.zeros(3)
-    a[cupy.arange(3)] = 1.0
-    with pytest.raises(IndexError, match="twice"):
-        a[cupy.zeros(2, dtype="int64")] = 1.0
-
-
-def test_elements_rows_and_reductions_stay_on_the_device(cupy):
-    a = cupy.arange(6.0).reshape(2, 3)
-    for part in (a[0], a[0, 1], a.sum(), a.max(axis=0), next(iter(a)), 2 * a, 1 - a.sum(), np.float32(2) * a, a[a > 2]):
-        assert type(part) is cupy.ndarray
-    a[0, 1][...] = 7.0  # an element is a view
-    assert a.get()[0, 1] == 7
-
-
-def test_transfers_are_counted_with_their_place(cupy):
-    with transfers() as found:
-        a = asarray(np.ones(3), device="gpu")
-        to_numpy(a)
-        a.sum().item()
-        a[a > 0], cupy.nonzero(a)
-    assert found == {"asarray outside": 1, "item outside": 2, "get outside": 1, "mask outside": 1, "nonzero outside": 1}
-    with no_transfers(["item outside"]):
-        a.sum().item()
-        with pytest.raises(Forbidden, match="get in outside"):
-            a.get()
-
-
-def test_the_stand_in_claims_nothing_that_cupy_lacks():
-    """Takes CuPy, but no GPU."""
-    import sys
-
-    stand_in = sys.modules.pop("cupy")
-    try:
-        cupy = pytest.importorskip("cupy", reason="CuPy is not installed, so its functions cannot be looked up")
-    finally:
-        sys.modules["cupy"] = stand_in
-    for name in strict_cupy.UFUNCS:
-        assert isinstance(getattr(cupy, name), cupy.ufunc), name
-    for name, stars in strict_cupy.FUNCTIONS.items():
-        names = [star.lstrip("*") for star in stars.split()]
-        inspect.signature(getattr(cupy, name)).bind_partial(**dict.fromkeys(names))
-    for name in (*strict_cupy.CONSTANTS, "asarray", "einsum", "may_share_memory", "nonzero"):
-        assert hasattr(cupy, name), name
-    inspect.signature(cupy.lib.stride_tricks.as_strided).bind(None, shape=(), strides=())
-    assert {"random", "standard_normal"} <= set(dir(cupy.random.Generator))
-    of_python = {*dir(object), "__module__", "__slots__", "__array_ufunc__", "_host"}
-    ours = {name for name, value in vars(strict_cupy.ndarray).items() if name not in of_python}
-    assert ours <= {*dir(cupy.ndarray), "__radd__", "__contains__"}, ours - set(dir(cupy.ndarray))
 
 
 # --- the same results ------------------------------------------------------------------------------------------------
@@ -307,7 +210,7 @@ def test_the_lazy_search_asks_which_samples_are_left_and_how_many_rows_to_pull(n
     for name in calls:
         monkeypatch.setattr(Search, name, counted(calls, name, getattr(Search, name)))
     net = create(network().layers[:-2] + mlp(12, 40).layers[1:], (1, 12, 12), seed=1)
-    net, x = to_device((net.with_parameters(tree_map(lambda p: 3 * p, net.parameters)), digits(60)[0]))
+    net, x = to_device((net.with_parameters(tree_map(lambda p: 2 * p, net.parameters)), digits(20)[0]))
     for expected in ({"get bounds.recall": 2}, {"item bounds.recall": 2}):  # weights; how far they are from those
         calls |= dict.fromkeys(calls, 0)
         with transfers() as found:

@@ -395,7 +395,7 @@ def test_gpu_without_cupy(monkeypatch):
 )
 @pytest.mark.parametrize("failing", ["arange", "sum", "item"])
 def test_gpu_with_a_cupy_that_does_not_work(monkeypatch, error, failing):
-    """No device, no memory, no compiler for the kernel, or one that crashes: each shows at another step of the trial."""
+    """No device, no memory, no compiler for the kernel, or its crash: each shows at another step of the trial."""
 
     def step(name, then):
         def run(*args):

@@ -16,32 +16,51 @@ from minilwa.networks import Network
 from minilwa.tape import Node
 from minilwa.tree import leaves, tree_map
 
+RECORDED = "keeps what it records in objects of its own; test_device.py compares training bit by bit"
+CLOSURE = "its own functions hold host arrays"
 TWICE = {  # test module -> the tests of it that have nothing to say of a device, with why
+    "test_second_run": {},
     "test_norms": {},
     "test_propositions": {},
     "test_lazy": {},
-    "test_algorithms": {},
+    "test_algorithms": dict.fromkeys(
+        (
+            "test_algorithm_2_descends_the_loss_at_the_frozen_perturbed_images",
+            "test_algorithm_2_drops_the_same_units_as_ordinary_training_from_the_same_stream",
+            "test_algorithm_3_descends_the_loss_of_both_parts_with_the_perturbation_frozen",
+            "test_algorithm_3_pulls_back_through_the_units_that_it_dropped_going_forward",
+            "test_goodfellow_drops_units_in_both_of_its_passes",
+            "test_goodfellow_sums_the_gradients_at_the_clean_and_the_perturbed_images",
+            "test_nokland_s_method_is_algorithm_2_with_the_sign_of_the_loss_gradient",
+            "test_the_classifier_s_gradient_is_that_of_ordinary_training_on_the_perturbed_features",
+            "test_the_gradient_is_that_of_ordinary_training_on_the_perturbed_images",
+        ),
+        RECORDED,
+    ),
     "test_directions": {},
     "test_training": {},
     "test_evaluation": {},
     "test_attacks": {},
     "test_layers": {},
     "test_networks": {},
-    "test_errata": {},
+    "test_errata": {
+        "test_item_2_is_goodfellows_method_only_with_the_minus_sign": RECORDED,
+        "test_rows_can_be_chosen_and_chunked": CLOSURE,
+    },
 }
 
 
 def pytest_generate_tests(metafunc):
     spared = TWICE.get(metafunc.module.__name__)
     if spared is not None and metafunc.function.__name__ not in spared:
-        metafunc.fixturenames.append("library")
         metafunc.parametrize("library", ["numpy", "strict_cupy"], indirect=True, scope="module")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def library(request):
-    if request.param == "numpy":
-        yield
+    chosen = getattr(request, "param", "numpy")
+    if chosen == "numpy":
+        yield chosen
         return
     with strict_cupy.installed(), pytest.MonkeyPatch.context() as patch:
         for name, value in vars(request.module).items():
@@ -49,14 +68,15 @@ def library(request):
                 patch.setattr(request.module, name, on_device(value))
             elif isinstance(value, dict) and value and all(map(is_ours, value.values())):
                 patch.setattr(request.module, name, {key: on_device(inner) for key, inner in value.items()})
-        yield
+        yield chosen
 
 
 def is_ours(value):
     """Whether a value is a function of minilwa, or one with some arguments given."""
     if isinstance(value, partial):
         return is_ours(value.func)
-    return isinstance(value, types.FunctionType) and value.__module__.startswith("minilwa.")
+    ours = isinstance(value, types.FunctionType) and value.__module__.startswith("minilwa.")
+    return ours and value.__module__ != "minilwa.tree"  # the tests give it functions of NumPy's
 
 
 def on_device(function):

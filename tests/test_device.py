@@ -141,7 +141,7 @@ def test_the_command_line_runs_on_the_device(tmp_path, monkeypatch, capsys):
     for device in ("cpu", "gpu"):
         common = ["--data", "own.npz", "--device", device]
         assert cli.main(["train", *common, "--method", "LWA", "--epochs", "1", "--out", f"{device}.npz"]) == 0
-        assert cli.main(["evaluate", f"{device}.npz", *common]) == 0
+        assert cli.main(["evaluate", "--network", f"{device}.npz", *common]) == 0
         printed[device] = capsys.readouterr().out.replace(device, "device")
     assert printed["cpu"] == printed["gpu"]
 

@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 NOTEBOOKS = ["jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29", "ipywidgets>=8.1"]
 COURSE = ["nbgrader>=0.9.5", "nbformat>=5.10", "jupytext>=1.16", "nbclient>=0.10", "ipykernel>=6.29"]
+OPTIONAL = ["distributed>=2024.1", *NOTEBOOKS, *COURSE]  # what users may leave out and tests exercise
 
 setup(
     name="minilwa",
@@ -18,9 +19,17 @@ setup(
     packages=find_packages(include=["minilwa", "minilwa.*"]),
     package_data={"minilwa": ["py.typed", "embedded/*.npz", "embedded/*.md"]},
     python_requires=">=3.10",
-    install_requires=["numpy>=2.0", "scipy>=1.13", "threadpoolctl>=3.5", "matplotlib>=3.8", "tqdm>=4.66", "pooch>=1.8"],
+    install_requires=[
+        "numpy>=2.0",
+        "scipy>=1.13",
+        "threadpoolctl>=3.5",
+        "matplotlib>=3.8",
+        "tqdm>=4.66",
+        "pooch>=1.8",
+        "joblib>=1.4",
+    ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *NOTEBOOKS, *COURSE],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *OPTIONAL],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
         "tutorials": ["jupyterlab>=4.2", *NOTEBOOKS],
         "course": COURSE,

@@ -31,8 +31,8 @@ def logits_module(network: minilwa.Network) -> nn.Sequential:
     with torch.no_grad():
         for part, (layer, p) in zip(module, layers, strict=True):
             if p:
-                part.weight.copy_(torch.from_numpy(p["w"].T if layer.name == "dense" else p["w"]))
-                part.bias.copy_(torch.from_numpy(p["b"].ravel()))
+                part.weight.copy_(torch.tensor(p["w"].T if layer.name == "dense" else p["w"]))
+                part.bias.copy_(torch.tensor(p["b"].ravel()))
     return module
 
 

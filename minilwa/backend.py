@@ -80,19 +80,23 @@ def like(data: Any, array: Array) -> Array:
 
 
 def frozen(array: Array) -> Array:
-    """``array`` read-only, so that who remembers it knows what is in it; a view is copied, since its base may change.
+    """``array`` read-only for good: who remembers it knows what is in it; a view is copied: its base may change.
 
+    An array that owns its numbers can be made writeable again, a view of a read-only one cannot: that is what one gets.
     CuPy has no read-only arrays: there it stays as it is.
     """
-    if device_of(array) == "cpu":
-        array = array if array.base is None else array.copy()
-        array.flags.writeable = False
-    return array
+    if device_of(array) != "cpu" or is_frozen(array):
+        return array
+    owner = array if array.base is None else array.copy()
+    owner.flags.writeable = False
+    return owner.view()
 
 
 def is_frozen(array: Array) -> bool:
-    """Whether ``array`` is read-only and no view of another, through which it could change after all."""
-    return device_of(array) == "cpu" and not array.flags.writeable and array.base is None
+    """Whether ``array`` is one that `frozen` made: a read-only view of a read-only array."""
+    if device_of(array) != "cpu" or array.flags.writeable or not isinstance(array.base, np.ndarray):
+        return False
+    return array.base.base is None and not array.base.flags.writeable
 
 
 def uniform(rng: np.random.Generator, array: Array) -> Array:

@@ -42,13 +42,14 @@ class Memory:
         key = place, device_of(weights), weights.shape, shape, bound.norm
         if key in self.entries:
             copy, known = self.entries[key]
-            if copy is weights:
+            if copy is not weights:
+                squares = namespace(weights).square(weights - copy)  # summed in pairs: a running sum would lose digits
+                lost = squares.size * np.finfo(np.float32).tiny  # what can have fallen below the smallest float
+                drift = bound.per_frobenius * math.sqrt(squares.sum().item() + lost) * SLACK
+                if drift <= RENEW * known.max():
+                    return known + drift
+            elif is_frozen(weights):
                 return known
-            squares = namespace(weights).square(weights - copy)  # summed in pairs: a running sum would lose digits
-            lost = squares.size * np.finfo(np.float32).tiny  # what can have fallen below the smallest float
-            drift = bound.per_frobenius * math.sqrt(squares.sum().item() + lost) * SLACK
-            if drift <= RENEW * known.max():
-                return known + drift
         exact = np.asarray(bound.norm(to_numpy(weights).astype(np.float64), shape))
         known = (exact * SLACK).astype(weights.dtype)
         self.entries[key] = weights if is_frozen(weights) else weights.copy(), known

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -15,7 +17,8 @@ from minilwa.course import commands as course
 from minilwa.data import EMBEDDED
 from minilwa.directions import DIRECTIONS
 from minilwa.errors import InputError
-from minilwa.experiments.runs import NETWORKS
+from minilwa.experiments.protocols import NETWORKS, PROTOCOLS
+from minilwa.experiments.runs import SPLITS
 from minilwa.methods import METHODS
 from minilwa.propositions import FORMS
 from minilwa.training import Recipe
@@ -26,6 +29,8 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it succeeded, 2 on bad input, 130 on Ctrl-C."""
     options = parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill and timeout end a run as Ctrl-C does
     try:
         options.command(options)
     except InputError as error:
@@ -55,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with:  minilwa reproduce",
     )
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_reproduce, _train, _attack, _evaluate, _data, _course):
+    for add in (_reproduce, _report, _train, _attack, _evaluate, _data, _course):
         add(subparsers)
     return top
 
@@ -66,14 +71,42 @@ def _reproduce(subparsers) -> None:
         "reproduce",
         commands.reproduce,
         "train and attack the paper's networks, print Table 1, draw Figure 1",
-        "minilwa reproduce\n  minilwa reproduce table1 --data mnist --seed 1 --json table1.json",
+        "minilwa reproduce\n  minilwa reproduce table1 --data mnist --seed 1 --json table1.json\n"
+        "  minilwa reproduce table1 --data mnist --protocol paper --seeds 5 --jobs 2",
     )
-    command.add_argument("what", nargs="?", choices=("all", "table1", "figure1"), default="all", help="default: all")
+    command.add_argument("what", nargs="?", choices=("all", *commands.EXPERIMENTS), default="all", help="default: all")
+    command.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="quick",
+        help="quick (the default): one architecture, settings for the embedded digits; paper: what the authors ran; "
+        "equal: one architecture, hyper-parameters chosen on a part of the training set",
+    )
     _data_options(command)
-    _recipe_options(command)
-    _form_option(command)
+    command.add_argument(
+        "--split", choices=SPLITS, default="full", help="paper: without the last sixth of the training images"
+    )
+    _recipe_options(command, None, "the protocol's")
+    command.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1, instead of --seed")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="units side by side (default: %(default)s)")
+    _form_option(command, None, "the protocol's")
     command.add_argument("--out", type=Path, metavar="DIR", help="results folder (default: results/DATA-seedSEED)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+
+
+def _report(subparsers) -> None:
+    command = _command(
+        subparsers,
+        "report",
+        commands.make_report,
+        "turn what reproduce has finished into tables, figures and one page",
+        "minilwa report\n  minilwa report --results results --out report --json summary.json",
+    )
+    command.add_argument(
+        "--results", type=Path, metavar="DIR", default=Path("results"), help="results folder, or one with several in it"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", default=Path("report"), help="default: report")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
 
 
 def _train(subparsers) -> None:
@@ -93,7 +126,7 @@ def _train(subparsers) -> None:
     command.add_argument("--direction-norm", type=_norm, help="norm in which the direction is steepest")
     command.add_argument("--at", type=int, help="LWA_Rep: number of layers in the representation")
     _data_options(command)
-    _recipe_options(command)
+    _recipe_options(command, Recipe(), "0.05, lenet and cifar 0.02")
     _form_option(command)
     command.add_argument("--out", type=Path, metavar="FILE.npz", required=True, help="the network, and its checkpoint")
     command.add_argument("--json", type=Path, metavar="FILE", help="write settings and accuracy there")
@@ -206,13 +239,14 @@ def _data_options(command: argparse.ArgumentParser, dtype: str | None = "float32
     command.add_argument("--dtype", choices=DTYPES, default=dtype, help=f"default: {dtype or 'the network'}")
 
 
-def _recipe_options(command: argparse.ArgumentParser) -> None:
-    standard = Recipe()
-    command.add_argument("--seed", type=int, default=standard.seed, help="of all that is drawn (default: %(default)s)")
-    command.add_argument("--epochs", type=int, default=standard.epochs, help="default: %(default)s")
-    command.add_argument("--batch", type=int, default=standard.batch, help="images a step (default: %(default)s)")
-    command.add_argument("--rate", type=float, help="learning rate (default: 0.05; train with lenet or cifar: 0.02)")
-    command.add_argument("--momentum", type=float, default=standard.momentum, help="default: %(default)s")
+def _recipe_options(command: argparse.ArgumentParser, standard: Recipe | None, rate: str) -> None:
+    """The options of a recipe: ``standard`` gives the defaults, or the protocol if there is none."""
+    command.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)")
+    for name, kind, meaning in (("epochs", int, ""), ("batch", int, "images a step "), ("momentum", float, "")):
+        default = getattr(standard, name, None)
+        shown = "the protocol's" if default is None else default
+        command.add_argument(f"--{name}", type=kind, default=default, help=f"{meaning}(default: {shown})".strip())
+    command.add_argument("--rate", type=float, help=f"learning rate (default: {rate})")
 
 
 def _attack_options(command: argparse.ArgumentParser) -> None:
@@ -222,9 +256,9 @@ def _attack_options(command: argparse.ArgumentParser) -> None:
     _form_option(command)
 
 
-def _form_option(command: argparse.ArgumentParser) -> None:
+def _form_option(command: argparse.ArgumentParser, default: str | None = "stable", shown: str = "stable") -> None:
     command.add_argument(
-        "--form", choices=FORMS, default="stable", help="formulas as printed in the paper, or stable (the default)"
+        "--form", choices=FORMS, default=default, help=f"formulas as printed in the paper, or stable (default: {shown})"
     )
 
 

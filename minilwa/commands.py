@@ -4,66 +4,124 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from minilwa import report
 from minilwa.backend import Array, like, to_numpy
 from minilwa.checks import check_images, check_labels
-from minilwa.data import Dataset, as_images, as_labels, describe
-from minilwa.data import load as load_data
+from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
-from minilwa.experiments import figure1, table1
-from minilwa.experiments.runs import Setting, build, claim, progress, trained
+from minilwa.experiments import factorial, figure1, figure2, judge, tables
+from minilwa.experiments.protocols import PROTOCOLS, Plan
+from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
+from minilwa.experiments.search import search
 from minilwa.files import read_npz, write_json, write_npz, write_text
 from minilwa.methods import METHODS, Method, method
 from minilwa.networks import Network
 from minilwa.norms import Norm
 from minilwa.saving import load
-from minilwa.training import Recipe
+from minilwa.training import Recipe, train
 from minilwa.tree import tree_map
 
 RATES = {"mlp": 0.05, "lenet": 0.02, "cifar": 0.02}  # at 0.05 an adversary keeps a LeNet from learning at all
+EXPERIMENTS: dict[str, Any] = {
+    "table1": tables,
+    "table2": tables,
+    "figure1": figure1,
+    "figure2": figure2,
+    "factorial": factorial,
+    "cifar10": tables,
+    **{f"judge-{table}": judge for table in tables.NETWORK},
+}
 PICTURED = 10  # as many images as fit side by side
 
 
 def reproduce(options: Namespace) -> None:
-    """Train and attack the paper's networks; print Table 1, draw Figure 1, leave everything in a folder."""
-    out = options.out or Path("results") / f"{Path(options.data).stem}-seed{options.seed}"
-    check_outputs(out / "config.json", out / "networks" / "Normal.npz", options.json)
-    setting = setting_of(options, out)
-    if options.what in {"all", "figure1"}:
-        build("lenet", setting)  # images too small for it are found now, not after Table 1
+    """Train and attack the paper's networks, print the tables, draw the figures, leave everything in a folder."""
+    if options.what.endswith("cifar10") and options.data == EMBEDDED:
+        options.data = "cifar10"
+    names = chosen_experiments(options)
+    out = options.out or Path("results") / folder_name(options)
+    setting = replace(setting_of(options, out), curves=options.protocol != "quick" or "figure2" in names)
+    plans = {unit.plan for unit in units_of(names, setting)}
+    check_outputs(out / "config.json", options.json, *map(setting.kept, plans))
+    for network in {plan.network: plan for plan in plans}.values():
+        network.build(setting.dataset)  # images too small for it are found now, not after the others
     claim(setting)
-    results: dict[str, Any] = {}
-    if options.what in {"all", "table1"}:
-        results["table1"] = table1.run(setting)
-        table = report.table1(results["table1"])
-        write_json(out / "table1.json", results["table1"])
-        write_text(out / "table1.md", table + "\n")
-        print(
-            f"\nTable 1, L2 radius {table1.RADIUS}: ours on {setting.dataset.name} [95% Wilson interval], "
-            "the paper's beneath\n"
-        )
-        print(table)
-    if options.what in {"all", "figure1"}:
-        results["figure1"] = figure1.run(setting)
-        write_json(out / "figure1.json", results["figure1"])
-        report.draw_figure1(out / "figure1.png", results["figure1"])
+    if options.protocol == "equal":
+        setting = search(setting, sorted({(plan.network, plan.method.name) for plan in plans}), options.jobs)
+    run_units(setting, units_of(names, setting), options.jobs)
+    results = {name: EXPERIMENTS[name].summary(setting, name) for name in names}
+    for name, result in results.items():
+        entry = report.entry(name, setting.describe(), result["rows"])
+        if EXPERIMENTS[name] is judge:  # what it left of every image stays where it is
+            results[name] = entry
+        write_json(out / f"{name}.json", results[name])
+        if EXPERIMENTS[name] in (tables, judge, factorial):
+            table = report.markdown(entry)
+            write_text(out / f"{name}.md", table + "\n")
+            print(f"\n{report.caption(entry)}\n\n{table}")
+        else:
+            report.draw(entry, out / name)
     if options.json:
         write_json(options.json, results if options.what == "all" else results[options.what])
     print(f"\nResults are in {out}: " + ", ".join(sorted(path.name for path in out.iterdir())))
 
 
+def chosen_experiments(options: Namespace) -> Sequence[str]:
+    """What "all" means: quickly Table 1 and Figure 1, else all of the paper's that the data are for, unjudged."""
+    if options.what != "all":
+        return [options.what]
+    if options.data == "cifar10":
+        return ["cifar10"]
+    quick = ["table1", "figure1"]
+    return quick if options.protocol == "quick" else [*quick, "table2", "figure2", "factorial"]
+
+
+def units_of(experiments: Sequence[str], setting: Setting) -> list[Unit]:
+    """What there is to train and to measure."""
+    return [unit for name in experiments for unit in EXPERIMENTS[name].units(setting, name)]
+
+
+def make_report(options: Namespace) -> None:
+    """Turn what is finished into tables, figures and a page."""
+    check_outputs(options.out / "index.html", options.json)
+    experiments = report.collect(options.results)
+    paths = report.write_report(options.out, experiments)
+    if options.json:
+        write_json(options.json, {"experiments": experiments})
+    for key, entry in experiments.items():
+        print(f"{key}: {len(entry['rows'])} rows, seeds {', '.join(map(str, entry['seeds']))}")
+    print(f"{paths[0]} shows all; beside it {len(paths) - 1} tables and figures")
+
+
+def folder_name(options: Namespace) -> str:
+    """Where results go unless the user says: a folder for each data set, split and protocol."""
+    data = Path(options.data).stem + ("" if options.split == "full" else f"-{options.split}-split")
+    if options.protocol == "quick" and options.seeds is None:
+        return f"{data}-seed{options.seed}"
+    return f"{data}-{options.protocol}"
+
+
 def train_network(options: Namespace) -> None:
     """Train one network and save it."""
     check_outputs(options.out, options.json)
-    chosen = method_of(options)
-    setting = setting_of(options, options.out.parent)
-    dataset = setting.dataset
-    network = trained(setting, options.out, build(options.network, setting, chosen.dropout), chosen)
+    chosen, recipe = method_of(options), recipe_of(options)
+    source = source_of(options, options.dtype)
+    dataset = source.load()
+    network = Plan(options.network, chosen, recipe).build(dataset, source.dtype, source.device)
+    with (
+        progress(f"train {options.out.stem}", recipe.epochs * len(dataset.x_train)) as bar,
+        np.errstate(over="ignore", invalid="ignore"),  # `train` says in one line which rate was too high
+    ):
+        network = train(network, dataset.x_train, dataset.y_train, chosen, recipe, options.out, bar.update)
     found = clean_score(network, dataset.x_test, dataset.y_test)
     low, high = found.interval()
     print(f"{options.out}: {options.network} trained by {chosen.name} on {dataset.name}")
@@ -71,7 +129,9 @@ def train_network(options: Namespace) -> None:
     if found.accuracy < 2 / dataset.classes:
         print("That is hardly better than guessing: a lower --rate or --radius may help.")
     if options.json:
-        settings = setting.describe() | {"network": options.network, "method": vars(chosen)}
+        settings = {"data": dataset.name, "images": [len(dataset.x_train), len(dataset.x_test)], "recipe": vars(recipe)}
+        settings |= {"form": options.form, "dtype": source.dtype, "device": source.device, "versions": versions()}
+        settings |= {"network": options.network, "method": vars(chosen)}
         write_json(options.json, settings | {"validation": found.describe()})
 
 
@@ -149,17 +209,31 @@ def check_outputs(*paths: Path | None) -> None:
 
 
 def setting_of(options: Namespace, out: Path) -> Setting:
-    """The data and the recipe that the options give, checked, with ``out`` for a results folder."""
-    return Setting(
-        dataset_of(options, options.dtype), out, recipe_of(options), options.form, options.dtype, options.device
-    )
+    """What the options of `reproduce` choose, checked, with ``out`` for a results folder."""
+    if options.jobs < 1:
+        raise InputError("jobs", options.jobs, "a number >= 1")
+    if options.seeds is not None and options.seeds < 1:
+        raise InputError("seeds", options.seeds, "a number >= 1")
+    source = source_of(options, options.dtype)
+    changes = {name: getattr(options, name) for name in ("epochs", "batch", "rate", "momentum")}
+    recipe = {name: value for name, value in changes.items() if value is not None}
+    replace(PROTOCOLS[options.protocol].recipe, **recipe, seed=options.seed)  # InputError on what no recipe can be
+    seeds = (options.seed,) if options.seeds is None else tuple(range(options.seeds))
+    return Setting(source, out, options.protocol, options.form, recipe, seeds)
+
+
+def source_of(options: Namespace, dtype: str) -> Source:
+    """The data that the options name, loaded once to see that they are there and whole."""
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise InputError("data_dir", options.data_dir, "a folder")
+    source = Source(options.data, options.data_dir, getattr(options, "split", "full"), dtype, options.device)
+    source.load()
+    return source
 
 
 def dataset_of(options: Namespace, dtype: str) -> Dataset:
     """The data that the options name."""
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        raise InputError("data_dir", options.data_dir, "a folder")
-    return load_data(options.data, options.data_dir, dtype, options.device)
+    return source_of(options, dtype).load()
 
 
 def dataset_for(network: Network, options: Namespace) -> Dataset:
@@ -184,9 +258,9 @@ def network_of(options: Namespace) -> Network:
 
 
 def recipe_of(options: Namespace) -> Recipe:
-    """The training recipe that the options give."""
+    """The training recipe that the options of `train` give."""
     chosen = {name: getattr(options, name) for name in ("epochs", "batch", "momentum", "seed")}
-    rate = RATES[getattr(options, "network", "mlp")] if options.rate is None else options.rate
+    rate = RATES[options.network] if options.rate is None else options.rate
     return Recipe(rate=rate, **chosen)
 
 

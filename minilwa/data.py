@@ -13,11 +13,13 @@ import numpy as np
 
 from minilwa.backend import Array, asarray, like, namespace, to_numpy
 from minilwa.data_files import LAYOUTS, Arrays, read_set
+from minilwa.data_jpeg import ARCHIVE, read_cifar10_jpeg
 from minilwa.downloads import download
 from minilwa.errors import InputError
 from minilwa.files import read_npz
 
 EMBEDDED = "mnist5k"
+DECODED = "cifar10 decoded from JPEG"
 NAMES = (EMBEDDED, *LAYOUTS)
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 MOST_CLASSES = 1_000  # a label beyond is taken for a mistake, not for a network with as many outputs
@@ -28,6 +30,7 @@ ORIGINS = {
     "mnist": MNIST,
     "fashion-mnist": "Fashion-MNIST, copyright Zalando SE, MIT",
     "cifar10": "CIFAR-10, Alex Krizhevsky, 2009, published without a licence",
+    DECODED: "CIFAR-10 with the losses of JPEG: its pixels differ slightly from the original's",
 }
 
 
@@ -65,7 +68,8 @@ def load(
     floats (taken as they are), and integer labels (N,) from 0.
 
     The public sets are read from the folder ``data_dir`` (or the environment's MINILWA_DATA), or else downloaded once
-    into the user's cache. ``dtype`` is "float32" or "float64", ``device`` is "cpu" or "gpu".
+    into the user's cache. A folder that offers CIFAR-10 as JPEG files gives a set whose name
+    says so. ``dtype`` is "float32" or "float64", ``device`` is "cpu" or "gpu".
 
     Raises InputError when a file is missing or damaged, or holds no images with labels.
     """
@@ -76,6 +80,8 @@ def load(
 
         with resources.as_file(resources.files("minilwa") / "embedded" / "mnist5k.npz") as path:
             arrays = _read_arrays(path)
+    elif name == "cifar10" and data_dir and (path := Path(data_dir) / ARCHIVE).is_file():
+        name, arrays = DECODED, read_cifar10_jpeg(path)
     elif name in LAYOUTS:
         arrays = read_set(name, Path(data_dir) if data_dir else download(name))
     elif name.endswith(".npz"):
@@ -134,6 +140,26 @@ def as_labels(key: str, labels: np.ndarray, count: int) -> np.ndarray:
     if labels.min() < 0 or labels.max() >= MOST_CLASSES:
         raise InputError(key, f"labels {labels.min()} to {labels.max()}", f"labels within 0 to {MOST_CLASSES - 1}")
     return labels.astype(np.int64)
+
+
+def centre(x: Array, size: int) -> Array:
+    """The middle ``size`` x ``size`` pixels of images ``(N, C, H, W)``; all of them if ``size`` is 0."""
+    if not size:
+        return x
+    if size > min(x.shape[2:]):
+        raise InputError("data", f"images of shape {x.shape[1:]}", f"larger ones, for crops of {size} pixels")
+    top, left = (x.shape[2] - size) // 2, (x.shape[3] - size) // 2
+    return x[:, :, top : top + size, left : left + size]
+
+
+def random_crops(x: Array, size: int, rng: np.random.Generator) -> Array:
+    """``size`` x ``size`` pixels of each image of ``(N, C, H, W)``, anywhere, and one time in two mirrored."""
+    n, channels, height, width = x.shape
+    rows = rng.integers(0, height - size + 1, (n, 1)) + np.arange(size)  # (N, size)
+    columns = rng.integers(0, width - size + 1, (n, 1)) + np.arange(size)
+    columns = np.where(rng.random((n, 1)) < 0.5, columns, columns[:, ::-1])
+    sample, channel = np.arange(n)[:, None, None, None], np.arange(channels)[:, None, None]
+    return x[tuple(like(i, x) for i in (sample, channel, rows[:, None, :, None], columns[:, None, None, :]))]
 
 
 def describe(dataset: Dataset) -> str:

@@ -12,3 +12,8 @@ class InputError(ValueError):
     def __init__(self, argument: str, got: object, expected: str, hint: str = "") -> None:
         super().__init__(f"{argument}: got {got}, expected {expected}.{' ' + hint if hint else ''}")
         self.argument = argument
+        self.given = (argument, got, expected, hint)
+
+    def __reduce__(self) -> tuple:
+        """How it crosses from one process to another."""
+        return InputError, self.given

@@ -153,9 +153,7 @@ class Search:
         chosen = xp.where(unseen, xp.where(tied, xp.inf, reach), -xp.inf).argmax(axis=-1)
         if y is not None:
             chosen = xp.where(self.searched, chosen, y)
-        shared = self.w @ (
-            (self.pi + ~unseen).mean(axis=0) / 2
-        )  # (H,), of the columns that count: it would cost G digits
+        shared = xp.maximum(self.w.min(axis=1), 0) + xp.minimum(self.w.max(axis=1), 0)  # of all columns: costs G digits
         start = ((self.pi - ~unseen) @ (self.w - shared[:, None]).T) * self.slopes
         two = xp.stack([start] + [self.starts(samples, chosen)] * (not two_classes))
         pulled = self.pullback(two)[0].reshape(len(two), len(two[0]), -1)

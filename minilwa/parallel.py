@@ -15,11 +15,13 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Any
 
 from minilwa.backend import Array, device_of, namespace
 from minilwa.errors import InputError
+from minilwa.pages import keep_pages
 from minilwa.tree import Tree, tree_map
 
 SMALLEST = 16  # samples; smaller shares cost more than they save
@@ -35,6 +37,7 @@ class State:
 
 
 STATE = State()
+keep_pages()  # shares of a batch allocate and free side by side
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=STATE.__init__)  # type: ignore[misc]  # threads do not survive a fork
 
@@ -44,8 +47,18 @@ def threads(array: Array) -> int:
     if device_of(array) != "cpu":
         return 1
     if not STATE.busy.locked():  # else the BLAS is held to one thread for the time being
-        STATE.threads = max((library.num_threads for library in _blas().lib_controllers), default=1)
+        STATE.threads = blas_threads()
     return STATE.threads
+
+
+def blas_threads() -> int:
+    """How many threads the BLAS may use."""
+    return max((library.num_threads for library in _blas().lib_controllers), default=1)
+
+
+def limited_to(count: int | None) -> AbstractContextManager[Any]:
+    """Within, the BLAS, and with it the shares, use ``count`` threads (None: as many as before)."""
+    return nullcontext() if count is None else _blas().limit(limits=count)
 
 
 def run_shares(task: Callable[[Any], Any], shares: Sequence[Any], workers: int) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -33,6 +34,12 @@ def save(path: str | os.PathLike[str], network: Network, training: Any = None, v
 def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
     """The network that `save` wrote; nothing else is needed. A checkpoint gives it as of its last whole epoch."""
     return load_checkpoint(path, device)[0]
+
+
+def epochs_done(path: str | os.PathLike[str]) -> int:
+    """How many epochs a checkpoint has behind it, without reading its arrays."""
+    with np.load(path, allow_pickle=False) as archive:
+        return int(json.loads(str(archive["header"]))["training"]["epochs_done"])
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: str = "cpu") -> tuple[Network, Any, Tree]:

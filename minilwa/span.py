@@ -14,15 +14,25 @@ other norms the triangle inequality splits it up.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minilwa.backend import Array, namespace
 from minilwa.norms import Norm, dual, dual_length, length
 
-FLAT = 1 / 32  # a start with less than this outside the span is left out: its rounding would be blown up
+FLAT = 1 / 32  # of its rounding, a start must have as much outside the span, or it is left out: see Span.add
 LARGEST = 8  # vectors: what more of them tell is not worth their memory
+
+
+class Known(NamedTuple):
+    """One vector of the basis, for each of N samples."""
+
+    q: Array  # (N, H), of length 1
+    Q: Array  # (N, D), its row
+    size: Array  # (N, 1), ||Q||_*
+    c: Array  # (N, K), the part of each class's start along q
+    rounding: Array  # (N, 1), that in Q, in units of what a row of a start of length 1 has
 
 
 class Span:
@@ -41,15 +51,18 @@ class Span:
         self.rounding = 10 * math.sqrt(len(w)) * float(np.finfo(w.dtype).eps)  # of a sum of H products, ten deviations
         energy = xp.square(slopes)
         squares = energy @ xp.square(self.w)  # (N, K)
-        self.added = squares + self.at_predicted(squares)
-        self.left = self.added - 2 * ((energy * self.w.T[predicted]) @ self.w)  # ||e_j||^2, (N, K)
-        self.basis: list[tuple[Array, Array, Array, Array]] = []  # q (N, H), Q (N, D), ||Q||_* (N, 1), c (N, K)
+        added = squares + self.at_predicted(squares)
+        self.left = added - 2 * ((energy * self.w.T[predicted]) @ self.w)  # ||e_j||^2, (N, K)
+        lost = 16 * len(w) * float(np.finfo(w.dtype).tiny)  # what of the squares can have fallen below all floats
+        nonzero = slopes.any(axis=1)[:, None] & (largest > 0)
+        self.doubt = xp.where(nonzero, self.rounding * added + lost, 0)  # of left, (N, K)
+        self.basis: list[Known] = []
 
     def keep(self, kept: Array) -> None:
         """Go on with some of the samples: their places ``kept``."""
         self.slopes, self.predicted = self.slopes[kept], self.predicted[kept]
-        self.added, self.left = self.added[kept], self.left[kept]
-        self.basis = [(q[kept], Q[kept], size[kept], c[kept]) for q, Q, size, c in self.basis]
+        self.doubt, self.left = self.doubt[kept], self.left[kept]
+        self.basis = [Known(*(a[kept] for a in known)) for known in self.basis]
 
     def at_predicted(self, values: Array) -> Array:
         """``values`` ``(N, K)`` at the predicted classes: ``(N, 1)``."""
@@ -58,36 +71,42 @@ class Span:
     def reach(self) -> Array:
         """s L ||e_j||, a bound of what is not known of the rows: ``(N, K)``."""
         xp = namespace(self.left)
-        return self.stretch * xp.sqrt(xp.maximum(self.left, 0) + self.rounding * self.added)
+        return self.stretch * xp.sqrt(xp.maximum(self.left, 0) + self.doubt)
 
     def add(self, start: Array, row: Array) -> None:
-        """Widen the span by a row ``(N, D)`` with its start ``(N, H)``; a start of zeros leaves it as it is."""
+        """Widen the span by a row ``(N, D)`` with its start ``(N, H)``; a start of zeros leaves it as it is.
+
+        A row is rounded by some epsilons of L ||start||, and Q gets that, with what the Q_i taken from it have, divided
+        by what is left of the start: from vector to vector it would grow without end, so at most 1 / FLAT is let in.
+        """
         if len(self.basis) == LARGEST:
             return
         xp = namespace(start)
         q, Q = start / self.unit, row
-        size = length(q)
+        size = length(q)[:, None]
+        rounding = size
         for _ in range(2 if self.basis else 0):  # once would leave a small vector far from orthogonal
-            for known, image, *_ in self.basis:
-                along = (q * known).sum(axis=-1, keepdims=True)
-                q, Q = q - along * known, Q - along * image
-        rest = length(q) if self.basis else size
-        shrink = xp.where(rest > FLAT * size, 1 / xp.where(rest > 0, rest, 1), 0)[:, None]
+            for known in self.basis:
+                along = (q * known.q).sum(axis=-1, keepdims=True)
+                q, Q = q - along * known.q, Q - along * known.Q
+                rounding = rounding + xp.abs(along) * known.rounding
+        rest = length(q)[:, None] if self.basis else size
+        shrink = xp.where(rest > FLAT * rounding, 1 / xp.where(rest > 0, rest, 1), 0)
         q, Q = q * shrink, Q * shrink
         c = (q * self.slopes) @ self.w
         c -= self.at_predicted(c)
         self.left = self.left - c * c
-        self.basis.append((q, Q, dual_length(Q, self.norm)[:, None], c))
+        self.basis.append(Known(q, Q, dual_length(Q, self.norm)[:, None], c, rounding * shrink))
 
     def bounds(self, size: Array, t: Array) -> Array:
         """U_j ``(N, K)`` for weights t_j ``(N, K)``, where G, of dual norm ``size`` ``(N, 1)``, was added first."""
         xp = namespace(t)
-        parts = [t * c * length for _, _, length, c in self.basis]  # (N, K), along Q / ||Q||_*
+        parts = [t * known.c * known.size for known in self.basis]  # (N, K), along Q / ||Q||_*
         parts[0] = parts[0] + size
         if dual(self.norm) == 2:
             top = xp.abs(xp.stack(parts)).max(axis=0)
             top = xp.where(top > 0, top, 1)
-            units = [Q / xp.where(length > 0, length, 1) for _, Q, length, _ in self.basis]
+            units = [known.Q / xp.where(known.size > 0, known.size, 1) for known in self.basis]
             squares: Any = 0
             for i, a in enumerate(parts):
                 for k, b in enumerate(parts[: i + 1]):

@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from minilwa.algorithms import SGD
 from minilwa.backend import Array, device_of, like, to_numpy
 from minilwa.bounds import Memory
 from minilwa.checks import check_images, check_labels, finite, values_known
+from minilwa.data import centre, random_crops
 from minilwa.errors import InputError
 from minilwa.methods import Method
 from minilwa.networks import Network
@@ -29,7 +31,10 @@ from minilwa.tree import leaves
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast: ``rate`` falls by ``decay`` once ``decay_at`` of the epochs are done."""
+    """How long and how fast: ``rate`` falls by ``decay`` once ``decay_at`` of the epochs are done.
+
+    ``crop`` > 0 trains on so many by so many pixels of each image, from anywhere in it, and one time in two mirrored.
+    """
 
     epochs: int = 30
     batch: int = 100
@@ -38,6 +43,7 @@ class Recipe:
     decay: float = 0.1
     decay_at: float = 0.7
     seed: int = 0
+    crop: int = 0
 
     def __post_init__(self) -> None:
         limits = {
@@ -46,6 +52,7 @@ class Recipe:
             "rate": (0 < self.rate < math.inf, "a finite number > 0"),
             "momentum": (0 <= self.momentum < 1, "a number in [0, 1)"),
             "seed": (self.seed >= 0, "a number >= 0"),
+            "crop": (self.crop >= 0, "a number of pixels >= 0"),
         }
         for name, (holds, expected) in limits.items():
             if not holds:
@@ -64,14 +71,16 @@ def train(
     recipe: Recipe,
     checkpoint: str | os.PathLike[str] | None = None,
     tick: Callable[[int], object] = lambda images: None,
+    keep: Callable[[int, Network], object] = lambda epochs, network: None,
 ) -> Network:
     """``network`` trained on images ``(N, *shape)`` with labels ``(N,)``.
 
     With ``checkpoint``, a path, the state is written there after every epoch, and a later call with the same settings
     goes on from it (and returns at once if it was finished); with others it is an InputError. ``tick`` hears of the
-    images done, those of earlier calls included.
+    images done, those of earlier calls included; ``keep`` is given the number of epochs done and the network after each
+    of them, before the checkpoint is written.
     """
-    check_images(network, x)
+    check_images(network, centre(x, recipe.crop))
     check_labels(network, x, y)
     if method.dropout and not any(layer.random for layer in network.layers):
         raise InputError("network", "one without dropout", f"one built for it: mlp(..., rate={method.dropout})")
@@ -91,11 +100,12 @@ def train(
     for epoch in range(done, recipe.epochs):
         network = replace(network, memory=Memory())  # what is remembered of bounds is not part of a checkpoint
         rng = np.random.default_rng([recipe.seed, epoch])
-        batches = shuffled_batches(x, y, recipe.batch, rng, tick)
+        batches = shuffled_batches(x, y, recipe, rng, tick)
         with values_known():
             network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
         if not finite(*leaves(network.parameters)):
             raise InputError("rate", recipe.rate, "one that converges", f"Weights overflowed in epoch {epoch + 1}.")
+        keep(epoch + 1, network)
         if checkpoint is not None:
             last = epoch + 1 == recipe.epochs
             save(checkpoint, network, settings | {"epochs_done": epoch + 1}, () if last else velocity)
@@ -114,13 +124,13 @@ def fingerprint(*arrays: Array) -> str:
 
 
 def shuffled_batches(
-    x: Array, y: Array, size: int, rng: np.random.Generator, tick: Callable[[int], object]
+    x: Array, y: Array, recipe: Recipe, rng: np.random.Generator, tick: Callable[[int], object]
 ) -> Iterator[tuple[Array, Array]]:
-    """All images once, in an order drawn from ``rng``, the same on every device."""
+    """All images once, in an order drawn from ``rng``, the same on every device, cropped as the recipe says."""
     order = like(rng.permutation(len(x)), x)
-    for start in range(0, len(x), size):
-        chosen = order[start : start + size]
-        yield x[chosen], y[chosen]
+    for start in range(0, len(x), recipe.batch):
+        chosen = order[start : start + recipe.batch]
+        yield random_crops(x[chosen], recipe.crop, rng) if recipe.crop else x[chosen], y[chosen]
         tick(len(chosen))
 
 
@@ -128,6 +138,9 @@ def _resume(checkpoint: str | os.PathLike[str], settings: Any, x: Array) -> tupl
     network, training, velocity = load_checkpoint(checkpoint, device_of(x))
     training = training or {}  # None in a file that is no checkpoint but a finished network
     done = training.pop("epochs_done", 0)
+    for key, kind in (("method", Method), ("recipe", Recipe)):
+        with suppress(LookupError, TypeError, InputError):  # else they differ, and are refused
+            training[key] = asdict(kind(**training[key]))  # what a file of an earlier version lacks was as it is now
     changed = [key for key in settings if training.get(key) != settings[key]]
     if changed:
         hint = "Choose another output, or delete it to start anew."

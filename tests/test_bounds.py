@@ -409,6 +409,26 @@ def test_frozen_weights_are_known_by_being_the_same(kind):
     for w in weights:
         with pytest.raises(ValueError, match="read-only"):
             w[...] = 0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            w.flags.writeable = True
+
+
+def test_weights_made_read_only_by_others_may_change_all_the_same():
+    memory, bound = Memory(), WeightBound(matrix_norm, 1.0)
+    w = np.eye(3)
+    w.flags.writeable = False
+    before = memory.recall(0, w, (3,), bound)
+    w.flags.writeable = True
+    w *= 100
+    w.flags.writeable = False
+    assert memory.recall(0, w, (3,), bound) >= 100 > before
+    base = np.eye(3)
+    view = base[:]
+    base.flags.writeable = view.flags.writeable = False
+    memory.recall(1, view, (3,), bound)
+    base.flags.writeable = True
+    base *= 100
+    assert memory.recall(1, view, (3,), bound) >= 100
 
 
 def test_read_only_views_are_copied_since_their_base_may_change():

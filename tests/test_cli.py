@@ -24,14 +24,14 @@ from minilwa.data import load as load_data
 from minilwa.directions import direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
-from minilwa.experiments import figure1, table1
+from minilwa.experiments import figure1, tables
 from minilwa.layers import conv, dense, flatten, relu, softmax
 from minilwa.networks import create, mlp
 from minilwa.norms import length
 from minilwa.saving import load, save
 from minilwa.tree import leaves
 
-COMMANDS = ("reproduce", "train", "attack", "evaluate", "data")
+COMMANDS = ("reproduce", "report", "train", "attack", "evaluate", "data")
 ATTACKS = ("adv_loss_sign", "adv_loss", "adv_alpha")
 METHODS = ["Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep"]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -98,7 +98,17 @@ def test_reproduce_leaves_a_complete_results_folder(shape, options, dtype, capsy
     assert run("reproduce", "--data", "own.npz", "--epochs", 1, "--seed", 3, *options, "--json", "all.json") == 0
     out, err = capsys.readouterr()
     folder = Path("results/own-seed3")
-    files = {"config.json", "figure1.json", "figure1.png", "networks", "table1.json", "table1.md"}
+    files = {
+        "config.json",
+        "figure1",
+        "figure1.json",
+        "figure1.png",
+        "figure1.svg",
+        "networks",
+        "table1",
+        "table1.json",
+        "table1.md",
+    }
     assert {path.name for path in folder.iterdir()} == files
     assert str(folder) in out
     assert err == ""  # no terminal, no progress bar
@@ -107,12 +117,15 @@ def test_reproduce_leaves_a_complete_results_folder(shape, options, dtype, capsy
     table, figure, both = (strict_json(path) for path in (folder / "table1.json", folder / "figure1.json", "all.json"))
     assert both == {"table1": table, "figure1": figure}
     assert [row["method"] for row in table["rows"]] == METHODS
-    assert [curve["direction"] for curve in figure["curves"]] == ["adv_loss", "adv_loss_sign", "adv_alpha"]
+    names = ["adv_loss", "adv_loss_sign", "adv_alpha", "deepfool", "noise"]
+    assert [curve["direction"] for curve in figure["curves"]] == names
     assert figure["radii"] == list(figure1.RADII)
     form = "printed" if options else "stable"
     assert {settings["form"] for settings in table["config"]["methods"].values()} == {form}
-    assert strict_json(folder / "config.json") == figure["config"]
-    for name in [*METHODS, "Normal-for-fixed-set", "LeNet-Normal"]:
+    for result in (table, figure):
+        assert result["config"].items() >= strict_json(folder / "config.json").items()
+        assert result["config"]["seeds"] == [3]
+    for name in [*(f"mlp-{method}-seed3" for method in METHODS), "mlp-Normal-seed4", "lenet-Normal-seed3"]:
         network = load(folder / "networks" / f"{name}.npz")
         assert (network.dtype, network.input_shape[-2:]) == (dtype, shape[-2:])
 
@@ -121,14 +134,15 @@ def test_reproduce_table1_json(finished):
     result = strict_json(finished / "table1-again.json")
     assert result == strict_json(finished / "out" / "table1.json")
     assert set(result) == {"config", "rows"}
-    assert result["config"]["recipe"] == RECIPE
+    assert result["config"]["recipe"] == {key: value for key, value in RECIPE.items() if key != "seed"}
+    assert result["config"]["seeds"] == [RECIPE["seed"]]
     assert [row["method"] for row in result["rows"]] == METHODS
     data = load_data(finished / "own.npz")
     for row in result["rows"]:
         assert {"method", "validation", "fixed", *ATTACKS, "n", "zero_gradients"} <= set(row)
         assert row["n"] == 40
         assert set(row["zero_gradients"]) == set(ATTACKS)
-        network = load(finished / "out" / "networks" / f"{row['method']}.npz")
+        network = load(finished / "out" / "networks" / f"mlp-{row['method']}-seed0.npz")
         assert row["validation"] == clean_score(network, data.x_test, data.y_test).accuracy
         for name in ATTACKS:
             (score,) = attacked_scores(network, data.x_test, data.y_test, direction(name), [1.5])
@@ -554,7 +568,6 @@ def test_gpu_without_cupy(refused):
 
 OTHERWISE = {
     "epochs": ["--epochs", 9],
-    "seed": ["--seed", 5],
     "batch, rate": ["--batch", 99, "--rate", 0.03],
     "form": ["--form", "printed"],
     "dtype": ["--dtype", "float64"],
@@ -587,7 +600,7 @@ def test_divergence_is_one_line(capsys, recwarn):
 
 # --- Ctrl-C, and worse ---
 
-RECIPE = {"epochs": 4, "batch": 40, "rate": 0.02, "momentum": 0.9, "decay": 0.1, "decay_at": 0.7, "seed": 0}
+RECIPE = {"epochs": 4, "batch": 40, "rate": 0.02, "momentum": 0.9, "decay": 0.1, "decay_at": 0.7, "seed": 0, "crop": 0}
 FINISHED = ["--data", "own.npz", "--epochs", 4, "--batch", 40, "--rate", 0.02]
 TRAIN = ["train", "--method", "LWA", "--data", "own.npz", "--epochs", 5, "--batch", 10, "--out", "nets/net.npz"]
 HINT = "minilwa: interrupted; the same command goes on from the last whole epoch."
@@ -639,11 +652,11 @@ def epochs_done(path):
 def test_reproduce_goes_on_after_ctrl_c(finished, capsys):
     write_own()
     arguments = ["reproduce", "table1", *FINISHED, "--out", "out"]
-    assert stopped(arguments, "out/networks/Normal.npz", signal.SIGINT) == (130, "", f"\n{HINT}\n")
+    assert stopped(arguments, "out/networks/mlp-Normal-seed0.npz", signal.SIGINT) == (130, "", f"\n{HINT}\n")
     left = [path.name for path in Path("out").rglob("*") if path.is_file()]
     assert "table1.json" not in left
     assert not [name for name in left if name.startswith(".")]  # no temporary file
-    assert not Path("out/networks/LWA_Rep.npz").exists()
+    assert not Path("out/networks/mlp-LWA_Rep-seed0.npz").exists()
     assert run(*arguments) == 0
     assert_same_results(Path("out"), finished)
 
@@ -651,8 +664,8 @@ def test_reproduce_goes_on_after_ctrl_c(finished, capsys):
 def test_reproduce_goes_on_after_being_killed(finished):
     write_own()
     arguments = ["reproduce", "table1", *FINISHED, "--out", "out"]
-    for marker, delay in {"Normal-for-fixed-set": 0.03, "Normal": 0.01, "Dropout": 0.02}.items():
-        assert stopped(arguments, f"out/networks/{marker}.npz", signal.SIGKILL, delay)[0] == -signal.SIGKILL
+    for marker, delay in {"Normal-seed1": 0.03, "Normal-seed0": 0.01, "Dropout-seed0": 0.02}.items():
+        assert stopped(arguments, f"out/networks/mlp-{marker}.npz", signal.SIGKILL, delay)[0] == -signal.SIGKILL
     assert run(*arguments) == 0
     assert_same_results(Path("out"), finished)
 
@@ -662,18 +675,18 @@ def test_reproduce_goes_on_after_ctrl_c_in_evaluation(after, finished, monkeypat
     shutil.copy(finished / "own.npz", "own.npz")
     shutil.copytree(finished / "out" / "networks", "out/networks")
     arguments = ["reproduce", "table1", *FINISHED, "--out", "out"]
-    scores, calls = table1.scores, []
+    scores, calls = tables.scores, []
 
-    def interrupted(setting, name, *rest):
-        calls.append(name)
+    def interrupted(setting, plan, *rest):
+        calls.append(plan.method.name)
         if len(calls) > after:
             signal.raise_signal(signal.SIGINT)
-        return scores(setting, name, *rest)
+        return scores(setting, plan, *rest)
 
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(table1, "scores", interrupted)
+            patch.setattr(tables, "scores", interrupted)
             assert run(*arguments) == 130
     finally:
         signal.signal(signal.SIGINT, handler)

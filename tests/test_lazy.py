@@ -365,6 +365,42 @@ def test_long_columns_cost_no_digits_where_they_do_not_count(longest, norm):
     assert_allclose(found.perturbation.log_distance, candidates.log_distance, rtol=1e-5, atol=2e-5)
 
 
+def linear_classifier(w, b):
+    """A network whose last layer is given, on its inputs themselves."""
+    H, K = w.shape
+    network = create((dense(H), dense(K), softmax()), (H,))
+    first = {"w": np.eye(H, dtype=np.float32), "b": np.zeros(H, np.float32)}
+    return with_last(network.with_parameters((first, *network.parameters[1:])), w=w, b=b)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("tiny", [1e-19, 1e-23, 1e-30])
+def test_columns_whose_squares_vanish_beside_the_largest(tiny, norm):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        w, b, x = tiny * rng.normal(size=(20, 30)), rng.normal(size=30), 0.1 * rng.normal(size=(20, 20))
+        w[:, 0], b[0] = rng.normal(size=20), -1e6
+        network, x = linear_classifier(w.astype(np.float32), b.astype(np.float32)), x.astype(np.float32)
+        _, candidates = algorithm_1(network, x, norm)
+        found = lazy_algorithm_1(network, x, norm)
+        assert_allclose(found.perturbation.log_distance, candidates.log_distance, rtol=1e-6, atol=2e-5)
+
+
+@pytest.mark.parametrize("ratio", [1e4, 1e6, 1e8])
+def test_a_long_column_that_counts_for_one_sample_costs_the_others_no_digits(ratio):
+    rng = np.random.default_rng(0)
+    w, b, x = rng.normal(size=(20, 10)), rng.normal(size=10), rng.normal(size=(20, 20))
+    long = w[:, 0] / np.linalg.norm(w[:, 0])
+    w[:, 0] *= ratio
+    x += np.outer(np.where(np.arange(20) == 0, 3, -0.5) - x @ long, long)
+    network, x = linear_classifier(w.astype(np.float32), b.astype(np.float32)), x.astype(np.float32)
+    found = lazy_algorithm_1(network, x)
+    assert_array_equal(found.predicted == 0, np.arange(20) == 0)
+    nearest, candidates = algorithm_1(network, x)
+    assert_array_equal(found.nearest, nearest)
+    assert_allclose(found.perturbation.direction, candidates.direction, atol=1e-6)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_logits_so_small_that_1_over_delta_is_no_float32(norm):
     network = scaled(mlp(6, 8, 5, seed=2), 1e-19)
@@ -577,6 +613,30 @@ def test_what_the_span_knows_it_knows_exactly():
     value = np.linalg.norm(start @ B[0] + 3 * rows[2])
     assert loose > 10 * value
     assert_allclose(span.bounds(size, t)[0, 2], value, rtol=1e-3)
+
+
+def test_rounding_does_not_grow_from_start_to_start():
+    """Each start lies along the last, 1 / 28 aside: a class along a late q must not get a bound from rounded rows."""
+    H, bounded = 16, []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        V, b = np.linalg.qr(rng.normal(size=(H, H)))[0], rng.normal(size=(H, 1))
+        L = np.linalg.norm(b)
+        starts = np.stack([V[0]] + [V[k - 1] + V[k] / 28 for k in range(1, 8)]).astype(np.float32)
+        rows = starts @ b.astype(np.float32)
+
+        def span(w, starts=starts, rows=rows, L=L):
+            known = Span(w, np.ones((1, H), np.float32), np.array([0]), np.float32(L * (1 + 1e-5)), "l2")
+            for start, row in zip(starts, rows, strict=True):
+                known.add(start[None], row[None])
+            return known
+
+        w = np.concatenate([np.zeros((1, H), np.float32), starts, starts[-1:]]).T
+        for q, *_ in span(w).basis:
+            w[:, -1] = 0.9 * q[0]
+            U = span(w).bounds(np.zeros((1, 1), np.float32), np.ones((1, 10), np.float32))[0, -1]
+            bounded.append(abs(w[:, -1].astype(np.float64) @ b[:, 0]) <= U)
+    assert all(bounded)
 
 
 def test_a_span_goes_on_with_some_of_the_samples():

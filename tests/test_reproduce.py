@@ -47,15 +47,29 @@ def test_every_method_classifies_clean_digits(rows):
 
 def test_figure1_falls_as_the_radius_grows(results):
     figure = json.loads((results / "out" / "figure1.json").read_text())
-    for curve in figure["curves"]:
+    *adversaries, noise = figure["curves"]
+    for curve in adversaries:
         assert curve["accuracy"][0] > 0.9
         assert curve["accuracy"][-1] < 0.2
         assert all(b <= a + 0.01 for a, b in zip(curve["accuracy"], curve["accuracy"][1:], strict=False))
+        assert all(a < b for a, b in list(zip(curve["accuracy"], noise["accuracy"], strict=True))[2:])
+    assert [curve["direction"] for curve in adversaries] == ["adv_loss", "adv_loss_sign", "adv_alpha", "deepfool"]
+    assert noise["accuracy"][-1] > 0.5
 
 
 def test_results_folder_is_complete_and_the_second_call_only_reads_it(results, capsys):
     out = results / "out"
-    names = {"config.json", "table1.json", "table1.md", "figure1.json", "figure1.png", "networks"}
+    names = {
+        "config.json",
+        "networks",
+        "table1",
+        "table1.json",
+        "table1.md",
+        "figure1",
+        "figure1.json",
+        "figure1.png",
+        "figure1.svg",
+    }
     assert {path.name for path in out.iterdir()} == names
     assert (out / "figure1.png").read_bytes().startswith(b"\x89PNG")
     networks = {path: path.stat().st_mtime_ns for path in (out / "networks").iterdir()}

@@ -460,7 +460,8 @@ def layer(X, W, b):
 def gradient(function, *arrays):
     """The gradient of function(*arrays), a number, for each of the arrays."""
     nodes = [Node(a) for a in arrays]
-    found = backward(function(*nodes), np.ones((), dtype=arrays[0].dtype))
+    output = function(*nodes)
+    found = backward(output, output.value * 0 + 1)  # a 1 of the same type, on the same device
     return [found[node] for node in nodes]
 
 

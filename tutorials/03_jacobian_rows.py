@@ -151,8 +151,8 @@ slider(rows_of, image=(0, 999, 1, 8))
 
 # %%
 for image in (0, 3):
-    total = abs(T[image].sum(axis=0)).max()
-    print(f"image {image}: largest entry of T {abs(T[image]).max():.1e}, of the sum of its rows {total:.1e}")
+    largest, total = float(abs(T[image]).max()), float(abs(T[image].sum(axis=0)).max())
+    print(f"image {image}: largest entry of T {largest:.1e}, of the sum of its rows {total:.1e}")
 
 # %% [markdown]
 # For the first image it is so, up to rounding. For the last, the sum is about as large as $T$ itself! There
@@ -297,7 +297,7 @@ for name, net in (("Normal", network), ("LWA", lwa)):
 
 
 # %%
-def seconds(function, repeats=3):
+def seconds(function, repeats=7):
     """The shortest of a few runs."""
     times = []
     for _ in range(repeats):

@@ -192,7 +192,7 @@ gain = 0.0  # your turn
 
 # %%
 check("q", q, 1.5)
-check("dual norm", gain, 2.4472782239)
+check("dual norm", gain, 2.4472608148)
 
 # %% [markdown]
 # <details><summary>Solution</summary>

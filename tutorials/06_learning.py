@@ -214,7 +214,7 @@ def train_and_watch(c, epochs=8):
     network, velocity, history = start, sgd.start(start), []
     for epoch in range(epochs):
         rng = np.random.default_rng(epoch)
-        batches = shuffled_batches(data.x_train, data.y_train, 100, rng, lambda images: None)
+        batches = shuffled_batches(data.x_train, data.y_train, minilwa.Recipe(), rng, lambda images: None)
         network, velocity = my_algorithm_2(network, velocity, batches, c, sgd)
         x_hat = minilwa.adversarial_images(network, x_test, y_test, minilwa.direction("adv_loss"), 1.5)
         losses = mean_loss(network, x_test, y_test), mean_loss(network, x_hat, y_test)

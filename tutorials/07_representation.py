@@ -208,7 +208,7 @@ def my_algorithm_3(network, velocity, batches, c, sgd, at):
 # %%
 sgd = minilwa.SGD(rate=0.05, momentum=0.9)
 rng = np.random.default_rng(0)
-batches = list(shuffled_batches(data.x_train[:1000], data.y_train[:1000], 100, rng, lambda images: None))
+batches = list(shuffled_batches(data.x_train[:1000], data.y_train[:1000], minilwa.Recipe(), rng, lambda images: None))
 perturb = minilwa.perturbation(minilwa.direction("adv_loss"), 0.12, relative=True)
 mine, _ = my_algorithm_3(start, sgd.start(start), batches, 0.12, sgd, AT)
 theirs, _ = minilwa.algorithm_3(start, sgd.start(start), batches, perturb, sgd, AT)

@@ -8,7 +8,7 @@
 #
 # **Place in the paper:** section 4 (Figure 1, Table 1, and "Drawback of using $\alpha$"); the criticism came later
 # (Madry et al. 2017, Tramèr et al. 2017, Carlini et al. 2019). In the code: [evaluation.py](../minilwa/evaluation.py),
-# [lazy.py](../minilwa/lazy.py), [bounds.py](../minilwa/bounds.py).
+# [lazy.py](../minilwa/lazy.py), [span.py](../minilwa/span.py), [bounds.py](../minilwa/bounds.py).
 #
 # **You need:** notebooks 6 and 8. **Time:** 75 minutes with the exercises.
 
@@ -21,7 +21,6 @@ from widgets import slider
 
 import minilwa
 from minilwa.backend import namespace
-from minilwa.lazy import reach_of
 from minilwa.norms import length, rescale
 from minilwa.tree import tree_map
 
@@ -276,7 +275,9 @@ print(f"mean {values.mean():.3f}, standard deviation over seeds {values.std(ddof
 first = x[:1]
 z = minilwa.to_numpy(normal.logits(first))[0].astype(float)
 J = int(z.argmax())
-L = minilwa.to_numpy(reach_of(normal, first, "l2"))[J].astype(float)  # bounds of ||D_j||, from the weights
+W1, W2, w = (minilwa.to_numpy(normal.parameters[i]["w"]).astype(float) for i in (1, 3, 5))
+stretch = np.linalg.norm(W1, 2) * np.linalg.norm(W2, 2)  # largest singular values; a ReLU stretches nothing
+L = stretch * np.linalg.norm(w - w[:, [J]], axis=0)  # bounds of ||D_j||
 _, rows = minilwa.jacobian_rows(normal.logits, first)  # all ten, to look behind the curtain
 rows = minilwa.to_numpy(rows)[0].reshape(10, -1).astype(float)
 D = rows - rows[J]
@@ -320,8 +321,9 @@ slider(draw_search, rows_done=(0, 9, 1, 2))
 # %% [markdown]
 # $\tau_j$ falls exponentially with the logit, so even a loose bound $L_j$ is enough to rule most classes out.
 #
-# [lazy_algorithm_1](../minilwa/lazy.py) does this for a batch, adds a second bound that sharpens with every row, and
-# returns the proof with the answer. Is the answer the same as with all rows, for every digit?
+# [lazy_algorithm_1](../minilwa/lazy.py) does this for a batch, with bounds that are sharper than $U_j$, since the rows
+# that are known say much about the others ([span.py](../minilwa/span.py)), and returns the proof with the answer. Is the
+# answer the same as with all rows, for every digit?
 
 # %%
 certificates = {}

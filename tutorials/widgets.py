@@ -10,19 +10,29 @@ def slider(draw: Callable[..., object], **controls: Any) -> None:
     """Call ``draw(name=value, ...)`` whenever a control moves.
 
     Each control is ``name=(low, high, step, start)``, a slider of whole numbers if all four are whole, or
-    ``name=[choices]``, a menu that starts at the first. Without ipywidgets ``draw`` is called once, with the starts.
+    ``name=[choices]``, a menu that starts at the first. Without ipywidgets, and in a script, ``draw`` is called once,
+    with the starts.
     """
-    starts = {name: c[0] if isinstance(c, list) else c[3] for name, c in controls.items()}
-    try:
-        import ipywidgets
-    except ImportError:
+    if not can_show():
+        starts = {name: c[0] if isinstance(c, list) else c[3] for name, c in controls.items()}
         arguments = ", ".join(f"{name}={value!r}" for name, value in starts.items())
-        print(f"No sliders here (pip install ipywidgets). This is {draw.__name__}({arguments}); call it with others.")
+        print(f"No sliders here (they need Jupyter and ipywidgets). This is {draw.__name__}({arguments}).")
         draw(**starts)
         return
+    import ipywidgets
     from IPython.display import display
 
     display(ipywidgets.interactive(draw, **{name: control(ipywidgets, name, c) for name, c in controls.items()}))
+
+
+def can_show() -> bool:
+    """Whether there are sliders, and a notebook to show them."""
+    try:
+        import ipywidgets  # noqa: F401
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return get_ipython() is not None
 
 
 def control(ipywidgets: Any, name: str, given: Any) -> Any:

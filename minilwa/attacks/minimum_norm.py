@@ -44,7 +44,7 @@ def fmn(
 ) -> Array:
     """x_hat ``(N, *shape)`` of another class than ``y``, nearest to x in ``norm`` of all iterates; x if there is none.
 
-        epsilon <- (1 + gamma) (||r|| + |margin| / ||gradient||_*)    before any success: where the linear model crosses
+        epsilon <- (1 + gamma) (||r|| + |margin| / ||gradient||_*)    before a success: where the linear model crosses
         epsilon <- (1 - gamma) epsilon, or (1 + gamma) epsilon        after it: at a point of another class, or of y
         r <- project(r + alpha gradient / ||gradient||_2, epsilon)
 

@@ -1,32 +1,49 @@
-"""Figure 1: the accuracy of a LeNet, trained as usual, over the L2 radius of three perturbations."""
+"""Figure 1: the accuracy of a LeNet, trained as usual, over the L2 radius of the perturbations, and of two others."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from minilwa.directions import DIRECTIONS, direction
+import numpy as np
+
+from minilwa.directions import DIRECTIONS, Direction, deepfool_direction, direction, noise_direction
 from minilwa.evaluation import attacked_scores
-from minilwa.experiments.runs import Setting, build, progress, trained
-from minilwa.methods import METHODS
+from minilwa.experiments.protocols import Plan
+from minilwa.experiments.runs import Setting, Unit, trained
 
 RADII = tuple(i / 5 for i in range(21))  # 0 to 4
 
 
-def run(setting: Setting) -> dict[str, Any]:
-    """Train, attack, measure: the configuration, and a curve of accuracies for each perturbation."""
-    data = setting.dataset
-    network = trained(setting, setting.kept("LeNet-Normal"), build("lenet", setting), METHODS["Normal"])
-    curves = []
-    with progress("attack LeNet-Normal", len(DIRECTIONS) * len(data.x_test)) as bar:
-        for name in DIRECTIONS:
-            along = direction(name, setting.form)
-            found = attacked_scores(network, data.x_test, data.y_test, along, RADII, tick=bar.update)
-            curves.append(
-                {
-                    "direction": name,
-                    "accuracy": [score.accuracy for score in found],
-                    "intervals": [score.interval() for score in found],
-                    "zero_gradients": found[0].zero_gradients,
-                }
-            )
-    return {"config": setting.describe(), "n": len(data.x_test), "radii": RADII, "curves": curves}
+def units(setting: Setting, name: str = "figure1") -> list[Unit]:
+    """A unit for each seed."""
+    return [Unit(name, setting.plan("lenet", "Normal", seed), curves) for seed in setting.seeds]
+
+
+def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """A curve of accuracies for each direction, as plain JSON data."""
+    (x, y), network, found = setting.test_images(plan), trained(setting, plan), []
+    for name, along in directions(setting.formulas, plan.recipe.seed).items():
+        scores = attacked_scores(network, x, y, along, RADII)
+        found.append(
+            {
+                "direction": name,
+                "accuracy": [score.accuracy for score in scores],
+                "intervals": [score.interval() for score in scores],
+                "zero_gradients": scores[0].zero_gradients,
+            }
+        )
+    return {"seed": plan.recipe.seed, "n": len(x), "radii": RADII, "curves": found}
+
+
+def directions(form: str, seed: int) -> dict[str, Direction]:
+    """The paper's three; DeepFool's, and noise, to see what is gained over each."""
+    paper = {name: direction(name, form) for name in DIRECTIONS}
+    noise = partial(noise_direction, rng=np.random.default_rng(seed))
+    return paper | {"deepfool": deepfool_direction, "noise": noise}
+
+
+def summary(setting: Setting, name: str = "figure1") -> dict[str, Any]:
+    """The configuration, the curves of the first seed, and under ``rows`` those of every seed."""
+    found = [unit.result(setting) for unit in units(setting, name)]
+    return {"config": setting.describe() | {"seeds": setting.seeds}, **found[0], "rows": found}

@@ -1,0 +1,45 @@
+"""Figure 2: how the accuracy of a LeNet grows under each method, clean and attacked, measured on its snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minilwa.directions import DIRECTIONS, direction
+from minilwa.errors import InputError
+from minilwa.evaluation import attacked_scores, clean_score
+from minilwa.experiments.protocols import RADIUS, ROWS, Plan, snapshots
+from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.saving import load
+
+IMAGES = 1000  # the first test images, the same at every epoch
+
+
+def units(setting: Setting, name: str = "figure2") -> list[Unit]:
+    """A unit for each method and seed; the networks are Table 2's."""
+    return [Unit(name, setting.plan("lenet", row, seed), curves) for seed in setting.seeds for row in ROWS]
+
+
+def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """Accuracies over the epochs, clean and under each perturbation, as plain JSON data."""
+    trained(setting, plan)
+    (x, y), epochs = setting.test_images(plan), snapshots(plan)
+    x, y = x[:IMAGES], y[:IMAGES]
+    found: dict[str, list[float]] = {name: [] for name in ("validation", *DIRECTIONS)}
+    for epoch in epochs:
+        path = setting.kept(plan, epoch)
+        if not path.exists():
+            hint = f"Delete {setting.kept(plan)} to train it anew with them."
+            raise InputError("out", f"a network without its snapshot {path}", "all snapshots of Figure 2", hint)
+        network = load(path, setting.source.device)
+        found["validation"].append(clean_score(network, x, y).accuracy)
+        for name in DIRECTIONS:
+            along = direction(name, setting.formulas)
+            (score,) = attacked_scores(network, x, y, along, [RADIUS["lenet"]])
+            found[name].append(score.accuracy)
+    return {"method": plan.method.name, "seed": plan.recipe.seed, "n": len(x), "epochs": epochs, "curves": found}
+
+
+def summary(setting: Setting, name: str = "figure2") -> dict[str, Any]:
+    """The configuration, and the curves of every method and seed."""
+    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS["lenet"]}
+    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}

@@ -1,0 +1,141 @@
+"""The judgement: every attack on every trained network, on the same images, so that the worst case can be told.
+
+Each (network, attack) is a unit of its own and leaves how far the attack had to move each image; what follows from
+that, the worst case over attacks above all, is the report's. Attacks are run unclipped and clipped to [0, 1], some
+again with twice the steps or in float64, and one set of images is made on another network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minilwa.attacks import ATTACKS, Attack, pgd
+from minilwa.attacks.common import Gradients
+from minilwa.attacks.worst import distances, score_at
+from minilwa.attacks.worst import summary as distance_summary
+from minilwa.backend import Array, to_numpy
+from minilwa.directions import adv_loss
+from minilwa.evaluation import adversarial_images, clean_score, predict
+from minilwa.experiments import tables
+from minilwa.experiments.protocols import RADIUS, ROWS, Plan
+from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.norms import length
+from minilwa.tree import tree_map
+
+IMAGES = 1000  # the first test images
+RADII = {
+    "mlp": (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
+    "lenet": (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
+    "cifar": (0.1, 0.25, 0.5, 1.0, 2.0),
+}
+DIGITS = 5  # of a distance: what is left out is less than what float32 rounds
+
+
+@dataclass(frozen=True)
+class Part:
+    """One attack as it is run here; with ``check``, what only confirms another, at the radius of the tables alone."""
+
+    attack: Attack
+    clip: bool = False
+    precision: str = "float32"
+    check: bool = False
+
+    def radii(self, network: str) -> tuple[float, ...]:
+        """Where the attack is run, and its accuracy told."""
+        return (RADIUS[network],) if self.check else RADII[network]
+
+
+def parts() -> dict[str, Part]:
+    """All of them by name."""
+    again = ("adv_loss", "adv_alpha", "adv_loss_sign", "adv_loss_printed", "adv_alpha_printed", "pgd")
+    return {
+        **{name: Part(attack) for name, attack in ATTACKS.items()},
+        **{f"{name}-clipped": Part(attack, clip=True) for name, attack in ATTACKS.items()},
+        **{f"{name}-float64": Part(ATTACKS[name], precision="float64", check=True) for name in again},
+        "pgd-200steps": Part(replace(ATTACKS["pgd"], run=partial(pgd, steps=200)), check=True),
+    }
+
+
+def units(setting: Setting, name: str) -> list[Unit]:
+    """Each attack on each network of a table; ``name`` is "judge-" and the table's."""
+    network = tables.NETWORK[name.removeprefix("judge-")]
+    found = []
+    for seed in setting.seeds:
+        for row in ROWS:
+            plan = setting.plan(network, row, seed)
+            other = (tables.source_of_fixed_set(setting, network, seed),)
+            found += [Unit(name, plan, partial(attacked, part=part), part=part) for part in parts()]
+            found += [Unit(name, plan, unattacked, part="none"), Unit(name, plan, transferred, other, part="transfer")]
+    return found
+
+
+def judged_images(setting: Setting, plan: Plan) -> tuple[Array, Array]:
+    """The images that all attacks are run on, and their labels."""
+    x, y = setting.test_images(plan)
+    return x[:IMAGES], y[:IMAGES]
+
+
+def attacked(setting: Setting, plan: Plan, part: str) -> dict[str, Any]:
+    """How far one attack had to move each image, and the gradients that it met, as plain JSON data."""
+    chosen, (x, y), watch = parts()[part], judged_images(setting, plan), Gradients()
+    attack, network = chosen.attack, trained(setting, plan)
+    if chosen.precision != network.dtype:
+        network = network.with_parameters(tree_map(lambda p: p.astype(chosen.precision), network.parameters))
+        x = x.astype(chosen.precision)
+    radii = chosen.radii(plan.network)
+    found = distances(attack, network, x, y, radii if attack.at_radius else (), clip=chosen.clip, watch=watch)
+    result = describe(plan, part, found, x, attack.norm, radii)
+    return result | {
+        "clip": chosen.clip,
+        "precision": chosen.precision,
+        "gradients": watch.describe() if attack.gradients else None,
+    }
+
+
+def transferred(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """The same of images that were moved along Adv_Loss of the second Normal network."""
+    (x, y), network = judged_images(setting, plan), trained(setting, plan)
+    source = trained(setting, tables.source_of_fixed_set(setting, plan.network, plan.recipe.seed))
+    right = to_numpy(predict(network, x) == y)
+    found = np.where(right, np.inf, 0.0)
+    for radius in RADII[plan.network]:
+        x_hat = adversarial_images(source, x, y, adv_loss, radius)
+        broken = to_numpy(predict(network, x_hat) != y)
+        found = np.where(broken & np.isinf(found), radius, found)
+    found_at = describe(plan, "transfer", found, x, "l2", RADII[plan.network])
+    return found_at | {"clip": False, "precision": network.dtype, "gradients": None}
+
+
+def unattacked(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """The clean accuracy, and the norms of the images."""
+    x, y = judged_images(setting, plan)
+    score = clean_score(trained(setting, plan), x, y)
+    sizes = to_numpy(length(x.reshape(len(x), -1), "l2"))
+    about = {"method": plan.method.name, "seed": plan.recipe.seed, "attack": "none", "n": len(x)}
+    return about | {"accuracy": score.accuracy, "sizes": np.round(sizes.astype(float), DIGITS).tolist()}
+
+
+def describe(plan: Plan, part: str, found: np.ndarray, x: Array, norm: Any, radii: tuple[float, ...]) -> dict[str, Any]:
+    """Distances as plain JSON data, None where the attack did not succeed; how many are right at each radius."""
+    return {
+        "method": plan.method.name,
+        "seed": plan.recipe.seed,
+        "attack": part,
+        "n": len(found),
+        "norm": norm,
+        "radius": RADIUS[plan.network],
+        "radii": radii,
+        "accuracy": [score_at(found, radius).accuracy for radius in radii] if norm == "l2" else None,
+        "summary": distance_summary(found, x, norm),
+        "distances": [round(r, DIGITS) if np.isfinite(r) else None for r in found.tolist()],
+    }
+
+
+def summary(setting: Setting, name: str) -> dict[str, Any]:
+    """The configuration, and what every unit left."""
+    config = setting.describe() | {"seeds": setting.seeds}
+    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}

@@ -1,0 +1,64 @@
+"""Hyper-parameters of the protocol "equal": a grid for each row, tried in short runs on a part of the training set.
+
+The last sixth of the training images validates; the test images are not looked at. The runs have one seed of their own,
+so the choice is the same for all seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from minilwa.directions import direction
+from minilwa.errors import InputError
+from minilwa.evaluation import attacked_scores, clean_score
+from minilwa.experiments.protocols import GRIDS, RADIUS, SEARCH_EPOCHS, Plan
+from minilwa.experiments.runs import Setting, Unit, run_units, trained
+
+SEED = 1000
+IMAGES = 2000  # of the validation part, at most
+
+
+def search(setting: Setting, rows: Sequence[tuple[str, str]], jobs: int) -> Setting:
+    """``setting`` with the best hyper-parameters of each (network, row), all candidates having been trained."""
+    own = replace(setting, out=setting.out / "search", source=replace(setting.source, split="search"))
+    units = {row: candidates(own, *row) for row in rows}
+    run_units(own, [unit for found in units.values() for unit in found], jobs)
+    chosen = {
+        row: max((unit.result(own) for unit in found), key=lambda result: result["score"])
+        for row, found in units.items()
+    }
+    return replace(setting, chosen={row: result["changes"] for row, result in chosen.items()})
+
+
+def candidates(setting: Setting, network: str, row: str) -> list[Unit]:
+    """A unit for each point of the row's grid, less what the user has set."""
+    grid = {key: values for key, values in GRIDS[network][row].items() if key not in setting.recipe}
+    units = []
+    for values in product(*grid.values()):
+        changes = dict(zip(grid, values, strict=True))
+        epochs = min(SEARCH_EPOCHS, setting.recipe.get("epochs", SEARCH_EPOCHS))
+        label = "-".join([row, *(f"{key}{value:g}" for key, value in changes.items())])
+        plan = setting.plan(network, row, SEED, label=label, epochs=epochs, **changes)
+        units.append(Unit(network, plan, score))
+    return units
+
+
+def score(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """The mean of the clean and the attacked accuracy on the validation part; 0 where the weights overflow."""
+    x, y = (array[:IMAGES] for array in setting.test_images(plan))
+    changes = {
+        key: getattr(plan.recipe if key == "rate" else plan.method, key)
+        for key in GRIDS[plan.network][plan.method.name]
+    }
+    try:
+        network = trained(setting, plan)
+    except InputError as error:
+        if error.argument != "rate":
+            raise
+        return {"changes": changes, "score": 0.0}
+    clean = clean_score(network, x, y).accuracy
+    (attacked,) = attacked_scores(network, x, y, direction("adv_loss"), [RADIUS[plan.network]])
+    return {"changes": changes, "clean": clean, "attacked": attacked.accuracy, "score": (clean + attacked.accuracy) / 2}

@@ -1,0 +1,177 @@
+"""Pictures of what was measured, as PNG and SVG."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilwa.experiments.paper import COLUMNS
+from minilwa.files import complete_file
+from minilwa.report.text import JUDGED, NAMES, TITLES
+
+COLOURS = {"Normal": "#0072b2", "Dropout": "#e69f00", "Goodfellow": "#009e73", "LWA": "#d55e00", "LWA_Rep": "#cc79a7"}
+MARKS = "osD^v<>*"  # told apart without colour too
+
+
+def draw(entry: dict[str, Any], path: Path) -> list[Path]:
+    """The figure of one experiment, under the name ``path`` with .png and with .svg."""
+    canvas = DRAWN[entry["experiment"]](entry)
+    paths = [path.with_name(path.name + suffix) for suffix in (".png", ".svg")]
+    for each in paths:
+        write_figure(each, canvas)
+    return paths
+
+
+def table(entry: dict[str, Any]) -> Any:
+    """A table as points: the accuracy of each method by column, 95% intervals, hollow marks for the paper's."""
+    canvas = new_figure(7.4, 4.2)
+    axes = canvas.subplots()
+    rows = entry["rows"]
+    for i, row in enumerate(rows):
+        places = np.arange(len(COLUMNS)) + (i - (len(rows) - 1) / 2) * 0.13
+        found = [row[column] for column in COLUMNS]
+        low, high = np.transpose([f["interval"] or f["wilson"] for f in found])
+        middle = np.array([f["mean"] for f in found])
+        style = {"color": COLOURS[row["method"]], "marker": MARKS[i], "linestyle": "", "markersize": 5}
+        axes.errorbar(places, middle, np.abs([middle - low, high - middle]), label=row["method"], capsize=2, **style)
+        if "paper" in row:
+            axes.plot(places + 0.05, [row["paper"][c] for c in COLUMNS], **style | {"fillstyle": "none", "alpha": 0.7})
+    axes.plot([], [], "o", color="grey", fillstyle="none", label="the paper's")
+    axes.set_xticks(range(len(COLUMNS)), [TITLES[column] for column in COLUMNS])
+    axes.set(ylabel="accuracy", ylim=(-0.02, 1.02), title=title(entry))
+    axes.grid(axis="y", alpha=0.3)
+    canvas.legend(frameon=False, fontsize="small", ncols=6, loc="outside lower center")
+    return canvas
+
+
+def figure1(entry: dict[str, Any]) -> Any:
+    """Accuracy over the radius with 95% bands: over seeds, or with one seed over images."""
+    canvas = new_figure(6.4, 4.2)
+    axes = canvas.subplots()
+    for row, mark in zip(entry["rows"], MARKS, strict=False):
+        label = TITLES.get(row["direction"], row["direction"])
+        curve(axes, row["radii"], row["accuracy"], marker=mark, label=label)
+    axes.set(
+        xlabel="radius of the perturbation, L2 norm, pixels in [0, 1]",
+        ylabel=f"accuracy on {row['n']:,} test images",
+        title=f"LeNet trained as usual on {entry['data']}",
+        xlim=(0, max(row["radii"])),
+        ylim=(0, 1),
+    )
+    axes.legend(frameon=False)
+    return canvas
+
+
+def figure2(entry: dict[str, Any]) -> Any:
+    """Accuracy over the epochs by method, clean and under each perturbation."""
+    names = list(entry["rows"][0]["curves"])
+    canvas = new_figure(9.0, 6.6)
+    grid = canvas.subplots(2, (len(names) + 1) // 2, sharex=True, squeeze=False).ravel()
+    for axes, name in zip(grid, names, strict=False):
+        for row, mark in zip(entry["rows"], MARKS, strict=False):
+            curve(axes, row["epochs"], row["curves"][name], COLOURS[row["method"]], marker=mark, label=row["method"])
+        axes.set(title=TITLES[name], xlabel="epoch", ylabel=f"accuracy on {row['n']:,} test images")
+    grid[0].legend(frameon=False, fontsize="small")
+    canvas.suptitle(title(entry))
+    return canvas
+
+
+def factorial(entry: dict[str, Any]) -> Any:
+    """What Adv_Alpha gains over Adv_Loss, in each form and precision, over the training length."""
+    canvas = new_figure(6.4, 4.2)
+    axes = canvas.subplots()
+    epochs = np.array([row["epochs"] for row in entry["rows"]])
+    for i, first in enumerate(entry["rows"][0]["gains"]):
+        gains = [row["gains"][i] for row in entry["rows"]]
+        middle = np.array([gain["mean"] for gain in gains])
+        low, high = np.transpose([gain["interval"] or [gain["mean"]] * 2 for gain in gains])
+        style = {"marker": MARKS[i], "capsize": 3, "linestyle": "-" if first["form"] == "stable" else "--"}
+        label = f"{first['form']}, {first['precision']}"
+        places = epochs + (i - 1.5) * epochs[-1] / 80  # side by side
+        axes.errorbar(places, middle, np.abs([middle - low, high - middle]), label=label, **style)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set(xlabel="epochs of training", ylabel="accuracy under Adv_Loss minus Adv_Alpha", title=title(entry))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return canvas
+
+
+def judgement(entry: dict[str, Any]) -> Any:
+    """The worst case over attacks, over the radius, by method."""
+    canvas = new_figure(6.4, 4.2)
+    axes = canvas.subplots()
+    for row in entry["rows"]:
+        curve(axes, row["worst"]["radii"], row["worst"]["curve"], COLOURS[row["method"]], label=row["method"])
+    axes.axvline(entry["rows"][0]["radius"], color="grey", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="L2 radius, pixels in [0, 1]", ylim=(0, 1), title=title(entry))
+    axes.set(xlim=(0, None), ylabel=f"worst-case accuracy on {row['n']:,} test images")
+    axes.legend(frameon=False)
+    return canvas
+
+
+DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "table1": table,
+    "table2": table,
+    "cifar10": table,
+    "figure1": figure1,
+    "figure2": figure2,
+    "factorial": factorial,
+    **dict.fromkeys(JUDGED, judgement),
+}
+
+
+def title(entry: dict[str, Any]) -> str:
+    """What stands above a figure."""
+    return f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}"
+
+
+def curve(axes: Any, x: list[float], found: dict[str, list[float]], colour: str | None = None, **style: Any) -> None:
+    """A line through the means, and a band between low and high."""
+    (line,) = axes.plot(x, found["mean"], color=colour, markersize=4, **style)
+    axes.fill_between(x, found["low"], found["high"], color=line.get_color(), alpha=0.15, linewidth=0)
+    axes.grid(alpha=0.3)
+
+
+def draw_images(
+    path: str | os.PathLike[str], x: np.ndarray, x_hat: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> None:
+    """Images ``(N, C, H, W)``, what was added (red up, blue down) and the sum, each under its predicted label."""
+    canvas = new_figure(1.2 * len(x) + 0.4, 4.2)
+    grid = canvas.subplots(3, len(x), squeeze=False)
+    strongest = max(float(np.abs(x_hat - x).max()), 1e-12)
+    for i, column in enumerate(grid.T):
+        changed = (x_hat[i] - x[i]).mean(axis=0)
+        column[0].imshow(displayed(x[i]), cmap="gray", vmin=0, vmax=1)
+        column[1].imshow(changed, cmap="RdBu_r", vmin=-strongest, vmax=strongest)
+        column[2].imshow(displayed(x_hat[i]), cmap="gray", vmin=0, vmax=1)
+        column[0].set_title(str(before[i]))
+        column[2].set_title(str(after[i]), color="tab:red" if after[i] != before[i] else "black")
+        for axes in column:
+            axes.set_xticks([])
+            axes.set_yticks([])
+    for axes, name in zip(grid[:, 0], ("image", "perturbation", "sum"), strict=True):
+        axes.set_ylabel(name)
+    write_figure(path, canvas)
+
+
+def displayed(image: np.ndarray) -> np.ndarray:
+    """``(C, H, W)`` as matplotlib shows it: ``(H, W, 3)`` if C = 3, else grey ``(H, W)``; cut to [0, 1]."""
+    image = np.clip(image, 0, 1)
+    return image.transpose(1, 2, 0) if len(image) == 3 else image.mean(axis=0)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A matplotlib figure of so many inches, drawn without pyplot and so without touching a notebook's state."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def write_figure(path: str | os.PathLike[str], canvas: Any) -> None:
+    """Write a figure whole."""
+    with complete_file(path) as temporary:
+        canvas.savefig(temporary, dpi=150, metadata={"Date": None} if temporary.suffix == ".svg" else None)

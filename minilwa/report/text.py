@@ -1,0 +1,219 @@
+"""Reported numbers as tables: lines of cells for Markdown and HTML, and tidy CSV with one number a line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from minilwa.experiments.paper import COLUMNS
+
+TITLES = {
+    "validation": "Validation",
+    "fixed": "Fixed",
+    "adv_loss_sign": "Adv_Loss_Sign",
+    "adv_loss": "Adv_Loss",
+    "adv_alpha": "Adv_Alpha",
+    "deepfool": "DeepFool's direction",
+    "noise": "Noise",
+}
+NAMES = {
+    "table1": "Table 1, two hidden layers",
+    "table2": "Table 2, LeNet",
+    "cifar10": "CIFAR-10",
+    "figure1": "Figure 1, accuracy over the radius",
+    "figure2": "Figure 2, learning curves",
+    "factorial": "Adv_Alpha against Adv_Loss",
+    "judge-table1": "The networks of Table 1, judged",
+    "judge-table2": "The networks of Table 2, judged",
+    "judge-cifar10": "The networks of CIFAR-10, judged",
+}
+JUDGED = ("judge-table1", "judge-table2", "judge-cifar10")
+PROTOCOLS = {
+    "quick": "settings for a quick look",
+    "paper": "the paper's protocol",
+    "equal": "one architecture for all",
+}
+
+Lines = list[list[str]]  # cells; the first line is the head
+
+
+def figure(accuracy: float) -> str:
+    """An accuracy as the paper prints it: three decimals, no zero before the point."""
+    return f"{accuracy:.3f}".replace("0.", ".", 1)
+
+
+def spread(found: dict[str, Any]) -> str:
+    """A mean with its standard deviation over seeds; with one seed, its Wilson interval over images."""
+    if found["std"] is not None:
+        return f"{figure(found['mean'])} ± {figure(found['std'])}"
+    return f"{figure(found['mean'])} [{', '.join(map(figure, found['wilson']))}]"
+
+
+def caption(entry: dict[str, Any]) -> str:
+    """What stands above a table or below a figure."""
+    seeds = len(entry["seeds"])
+    over = "[95% Wilson interval over images]" if seeds == 1 else f"± standard deviation over {seeds} seeds"
+    split = f", {entry['images'][0]:,} training images" if entry["split"] != "full" else ""
+    return f"{NAMES[entry['experiment']]}: {entry['data']}{split}, {PROTOCOLS[entry['protocol']]}, {over}"
+
+
+def table(entry: dict[str, Any]) -> Lines:
+    """Tables 1 and 2, and CIFAR-10: a line for each method, beneath it the paper's figures and its authors' notebooks'.
+
+    The latter not in the protocol "quick", which is not made to be compared with them.
+    """
+    lines = [["Method", *(TITLES[column] for column in COLUMNS)]]
+    for row in entry["rows"]:
+        lines.append([row["method"], *(spread(row[column]) for column in COLUMNS)])
+        for source in ("paper",) if entry["protocol"] == "quick" else ("paper", "notebooks"):
+            if source in row:
+                lines.append([f"({source})", *(figure(row[source][column]) for column in COLUMNS)])
+    return lines
+
+
+def figure1(entry: dict[str, Any]) -> Lines:
+    """Figure 1 in numbers: a line for every second radius."""
+    rows = entry["rows"]
+    lines = [["Radius", *(TITLES.get(row["direction"], row["direction"]) for row in rows)]]
+    for i, radius in list(enumerate(rows[0]["radii"]))[::5]:
+        lines.append([f"{radius:g}", *(figure(row["accuracy"]["mean"][i]) for row in rows)])
+    return lines
+
+
+def figure2(entry: dict[str, Any]) -> Lines:
+    """Figure 2 in numbers: after the last epoch."""
+    names = list(entry["rows"][0]["curves"])
+    lines = [["Method", "Epochs", *(TITLES[name] for name in names)]]
+    for row in entry["rows"]:
+        last = (figure(row["curves"][name]["mean"][-1]) for name in names)
+        lines.append([row["method"], str(row["epochs"][-1]), *last])
+    return lines
+
+
+def factorial(entry: dict[str, Any]) -> Lines:
+    """A line for each training length, form and precision: both accuracies and their difference.
+
+    "Too sure" is the share of test images with 1 - alpha_y < 1e-6, which float32 loses in the printed form.
+    """
+    head = ["Epochs", "Too sure", "Formulas", "Precision", "Adv_Loss", "Adv_Alpha", "Gain of Adv_Alpha"]
+    lines = [head]
+    for row in entry["rows"]:
+        cells = {(c["form"], c["precision"], c["direction"]): c["accuracy"] for c in row["cells"]}
+        for gain in row["gains"]:
+            both = (spread(cells[gain["form"], gain["precision"], name]) for name in ("adv_loss", "adv_alpha"))
+            more = f"{gain['mean']:+.4f}" + (f" ± {gain['std']:.4f}" if gain["std"] is not None else "")
+            about = [str(row["epochs"]), figure(row["sure"]["mean"]), gain["form"], gain["precision"]]
+            lines.append([*about, *both, more])
+    return lines
+
+
+def judgement(entry: dict[str, Any]) -> Lines:
+    """A line for each attack, with the accuracy of each method at the radius of the tables; the worst case first."""
+    rows = entry["rows"]
+    radius = f"{rows[0]['radius']:g}"
+    lines = [[f"L2 radius {radius}", *(row["method"] for row in rows)]]
+    lines.append(["clean", *(spread(row["validation"]) for row in rows)])
+    for name, label in (("worst", "worst case"), ("worst_clipped", "worst case, clipped")):
+        lines.append([label, *(spread(row[name]["accuracy"]) if row[name] else "" for row in rows)])
+    for name, label in (("median", "median distance"), ("relative_mean", "mean of ‖r‖/‖x‖")):
+        lines.append([label, *(_decimals(row["worst"][name]) for row in rows)])
+    for attack in dict.fromkeys(name for row in rows for name in row["attacks"]):
+        found = [row["attacks"].get(attack, {}) for row in rows]
+        if any(f.get("accuracy") for f in found):
+            lines.append([attack, *(spread(f["accuracy"][radius]) if f.get("accuracy") else "" for f in found)])
+        else:
+            lines.append([f"{attack}, median", *(_decimals(f.get("median", [])) for f in found)])
+    return lines
+
+
+def _decimals(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known):.3f}" if known and len(known) == len(values) else "none"
+
+
+LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
+    "table1": table,
+    "table2": table,
+    "cifar10": table,
+    "figure1": figure1,
+    "figure2": figure2,
+    "factorial": factorial,
+    **dict.fromkeys(JUDGED, judgement),
+}
+
+
+def markdown(entry: dict[str, Any]) -> str:
+    """The table of an experiment in Markdown, its columns aligned."""
+    head, *body = LINES[entry["experiment"]](entry)
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    return "\n".join(
+        "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in [head, ["---"] * len(head), *body]
+    )
+
+
+def tidy(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every number of an experiment with what it is the number of, one a line."""
+    for row in entry["rows"]:
+        about = {key: row[key] for key in ("method", "direction", "epochs", "seeds", "n") if key in row}
+        yield from TIDY[entry["experiment"]](row, about)
+
+
+def _tidy_table(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for column in COLUMNS:
+        printed = {source: row.get(source, {}).get(column) for source in ("paper", "notebooks")}
+        yield about | {"column": column} | _numbers(row[column]) | printed
+
+
+def _tidy_figure1(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for i, radius in enumerate(row["radii"]):
+        yield about | {"radius": radius} | {key: values[i] for key, values in row["accuracy"].items()}
+
+
+def _tidy_figure2(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for column, curve in row["curves"].items():
+        for i, epoch in enumerate(row["epochs"]):
+            yield about | {"epochs": epoch, "column": column} | {key: values[i] for key, values in curve.items()}
+
+
+def _tidy_factorial(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for cell in row["cells"]:
+        yield about | {key: cell[key] for key in ("form", "precision", "direction")} | _numbers(cell["accuracy"])
+
+
+def _tidy_judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in ("worst", "worst_clipped"):
+        if row[name]:
+            yield about | {"attack": name, "radius": row["radius"]} | _numbers(row[name]["accuracy"])
+    for attack, found in row["attacks"].items():
+        for radius, accuracy in found["accuracy"].items():
+            yield about | {"attack": attack, "radius": radius} | _numbers(accuracy)
+
+
+TIDY: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[dict[str, Any]]]] = {
+    "table1": _tidy_table,
+    "table2": _tidy_table,
+    "cifar10": _tidy_table,
+    "figure1": _tidy_figure1,
+    "figure2": _tidy_figure2,
+    "factorial": _tidy_factorial,
+    **dict.fromkeys(JUDGED, _tidy_judgement),
+}
+
+
+def _numbers(found: dict[str, Any]) -> dict[str, Any]:
+    low, high = found["interval"] or (None, None)
+    numbers = {"mean": found["mean"], "std": found["std"], "low": low, "high": high}
+    return numbers | dict(zip(("wilson_low", "wilson_high"), found["wilson"], strict=True))
+
+
+def csv_text(entry: dict[str, Any]) -> str:
+    """`tidy` as CSV with a head; what is not known is empty."""
+    lines: Sequence[dict[str, Any]] = list(tidy(entry))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, lines[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()

@@ -1,0 +1,263 @@
+"""The report: what its numbers are, its files, and that the page needs no other."""
+
+import csv
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import pytest
+
+from minilwa.cli import main
+from minilwa.data import centre, random_crops
+from minilwa.experiments import judge
+from minilwa.report.aggregate import band, statistics, worst
+
+ROWS = ["Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep"]
+COLUMNS = ("validation", "fixed", "adv_loss_sign", "adv_loss", "adv_alpha")
+
+
+def write_images(path):
+    """120 images 16x16 of three patterns under noise, bytes."""
+    rng = np.random.default_rng(7)
+    y = np.arange(120) % 3
+    x = (rng.integers(0, 128, (3, 16, 16))[y] + rng.integers(0, 128, (120, 16, 16))).astype(np.uint8)
+    np.savez(path, x_train=x[:90], y_train=y[:90], x_test=x[90:], y_test=y[90:])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with results/ of all experiments under two protocols and few attacks, and report/ with summary.json."""
+    folder = tmp_path_factory.mktemp("report")
+    write_images(folder / "own.npz")
+    common = ["--data", str(folder / "own.npz"), "--epochs", "2", "--batch", "30"]
+    few = {name: judge.parts()[name] for name in ("adv_loss", "deepfool", "deepfool-clipped", "fmn_linf")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(judge, "parts", lambda: few)
+        for what in ("all", "judge-table2"):
+            assert main(["reproduce", what, *common, "--protocol", "paper", "--seeds", "2"]) == 0
+        patch.setattr("minilwa.experiments.search.GRIDS", SMALL_GRIDS)
+        assert main(["reproduce", "table1", *common, "--protocol", "equal", "--seeds", "2", "--split", "paper"]) == 0
+        assert main(["report", "--json", "summary.json"]) == 0
+    return folder
+
+
+SMALL_GRIDS = {"mlp": {row: {"rate": (0.01, 1e9)} for row in ROWS} | {"LWA": {"rate": (0.01,), "radius": (0.5, 2.0)}}}
+
+
+@pytest.fixture(scope="module")
+def experiments(made):
+    return json.loads((made / "summary.json").read_text())["experiments"]
+
+
+def records(made, experiment, method, protocol="paper"):
+    return [json.loads(p.read_text()) for p in sorted(made.glob(f"results/own-{protocol}/{experiment}/{method}-seed*"))]
+
+
+def test_every_experiment_is_there(experiments):
+    names = ["table1", "table2", "figure1", "figure2", "factorial", "judge-table2"]
+    assert set(experiments) == {f"{name}/paper/own.npz" for name in names} | {"table1/equal/paper-split/own.npz"}
+
+
+@pytest.mark.parametrize("table", ["table1", "table2"])
+def test_rows_of_a_table_are_means_over_seeds(table, made, experiments):
+    rows = experiments[f"{table}/paper/own.npz"]["rows"]
+    assert [row["method"] for row in rows] == ROWS
+    for row in rows:
+        found = records(made, table, row["method"])
+        assert (row["seeds"], row["n"], len(found)) == (2, 30, 2)
+        for column in COLUMNS:
+            values = [record[column] for record in found]
+            assert row[column]["values"] == values
+            assert row[column]["mean"] == pytest.approx(mean(values))
+            assert row[column]["std"] == pytest.approx(stdev(values))
+            assert row[column]["wilson"][0] <= row[column]["mean"] <= row[column]["wilson"][1]
+    assert rows[3]["paper"]["adv_loss"] == (0.860 if table == "table1" else 0.9533)
+    assert rows[3]["notebooks"]["adv_alpha"] == (0.862 if table == "table1" else 0.9627)
+
+
+def test_t_interval_against_a_known_one():
+    found = statistics([0.8, 0.9, 1.0])
+    assert found["std"] == pytest.approx(0.1)
+    half = 4.302653 * 0.1 / 3**0.5  # the 97.5% point of t with 2 degrees of freedom
+    assert found["interval"] == pytest.approx([0.9 - half, 0.9 + half], abs=1e-6)
+    assert statistics([0.5], 100) == {
+        "mean": 0.5,
+        "std": None,
+        "interval": None,
+        "values": [0.5],
+        "wilson": pytest.approx([0.4038315, 0.5961685]),
+    }
+    assert band([[0.5, 0.5]], 100)["low"] == pytest.approx([0.4038315] * 2)
+
+
+def test_csv_says_the_same_as_the_json(made, experiments):
+    for key, entry in experiments.items():
+        with open(made / "report" / f"{key.replace('/', '-')}.csv", newline="") as file:
+            lines = list(csv.DictReader(file))
+        assert all(None not in line.values() and None not in line for line in lines)
+        if key.startswith("table"):
+            assert len(lines) == len(ROWS) * len(COLUMNS)
+            for line in lines:
+                row = next(row for row in entry["rows"] if row["method"] == line["method"])
+                assert float(line["mean"]) == row[line["column"]]["mean"]
+                assert float(line["std"]) == row[line["column"]]["std"]
+
+
+def test_files_of_every_experiment(made, experiments):
+    found = {path.name for path in (made / "report").iterdir()}
+    stems = {key.replace("/", "-") for key in experiments}
+    assert found == {stem + end for stem in stems for end in (".md", ".csv", ".png", ".svg")} | {"index.html"}
+    for stem in stems:
+        assert (made / "report" / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (made / "report" / f"{stem}.svg").read_text()
+        lines = [line for line in (made / "report" / f"{stem}.md").read_text().splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == 1
+
+
+class Page(HTMLParser):
+    """What a page refers to, and whether its elements are closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.references, self.ids, self.open = [], set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.references += [value for name, value in attrs if name in {"src", "href", "srcset", "data", "action"}]
+        self.ids |= {value for name, value in attrs if name == "id"}
+        if tag not in {"meta", "img", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_in_itself(made, experiments):
+    text = (made / "report" / "index.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    inside = {reference[1:] for reference in page.references if reference.startswith("#")}
+    assert inside == page.ids
+    images = [reference for reference in page.references if not reference.startswith("#")]
+    assert len(images) == len(experiments)
+    assert all(reference.startswith("data:image/png;base64,") for reference in images)
+    assert not re.search(r"url\(|@import|<script|<link", text)
+    assert "minilwa reproduce table1 --data own.npz --protocol paper --epochs 2 --batch 30 --seeds 2" in text
+
+
+def test_search_chooses_by_the_validation_part_and_is_recorded(made, experiments):
+    tried = [json.loads(p.read_text()) for p in made.glob("results/own-paper-split-equal/search/mlp/LWA-rate*.json")]
+    assert sorted(record["changes"]["radius"] for record in tried) == [0.5, 2.0]
+    best = max(tried, key=lambda record: record["score"])
+    entry = experiments["table1/equal/paper-split/own.npz"]
+    assert entry["plans"]["LWA"]["method"]["radius"] == best["changes"]["radius"]
+    assert entry["images"] == [75, 30]
+    assert {plan["recipe"]["rate"] for plan in entry["plans"].values()} == {0.01}  # 1e9 overflows: score 0
+    assert all(record["clean"] * 15 == round(record["clean"] * 15) for record in tried)  # 15 of 90 validate
+
+
+def test_learning_curves_end_where_the_table_does(made, experiments):
+    table = {row["method"]: row for row in experiments["table2/paper/own.npz"]["rows"]}
+    for row in experiments["figure2/paper/own.npz"]["rows"]:
+        assert row["epochs"] == [1, 2]
+        for column in ("validation", "adv_loss", "adv_alpha", "adv_loss_sign"):
+            assert row["curves"][column]["mean"][-1] == pytest.approx(table[row["method"]][column]["mean"])
+
+
+def test_networks_without_snapshots_are_told(made, tmp_path, capsys):
+    shutil.copytree(
+        made / "results/own-paper", tmp_path / "out", ignore=shutil.ignore_patterns("figure2*", "*epoch1.npz")
+    )
+    common = ["--data", str(made / "own.npz"), "--epochs", "2", "--batch", "30", "--protocol", "paper", "--seeds", "2"]
+    assert main(["reproduce", "figure2", *common, "--out", str(tmp_path / "out")]) == 2
+    assert re.search(
+        r"without its snapshot .*epoch1\.npz, .* Delete .*lenet-\S+\.npz to train", capsys.readouterr().err
+    )
+
+
+def test_factorial_has_all_cells_and_their_differences(made, experiments):
+    table = {row["method"]: row for row in experiments["table1/paper/own.npz"]["rows"]}
+    rows = experiments["factorial/paper/own.npz"]["rows"]
+    assert [row["epochs"] for row in rows] == [1, 2, 4]
+    for row in rows:
+        cells = {(c["form"], c["precision"], c["direction"]): c["accuracy"]["mean"] for c in row["cells"]}
+        assert len(cells) == 8
+        for gain in row["gains"]:
+            of = gain["form"], gain["precision"]
+            assert gain["mean"] == pytest.approx(cells[(*of, "adv_loss")] - cells[(*of, "adv_alpha")])
+        if row["epochs"] == 2:  # the networks of Table 1, trained alike
+            assert cells["printed", "float32", "adv_loss"] == pytest.approx(table["Normal"]["adv_loss"]["mean"])
+
+
+def test_judgement_is_the_worst_case_image_by_image(made, experiments):
+    for row in experiments["judge-table2/paper/own.npz"]["rows"]:
+        assert set(row["attacks"]) == {"adv_loss", "deepfool", "deepfool-clipped", "fmn_linf", "transfer"}
+        assert row["worst"]["attacks"] == ["adv_loss", "deepfool", "deepfool-clipped"]
+        assert row["worst_clipped"]["attacks"] == ["deepfool-clipped"]
+        values = []
+        for seed in (0, 1):
+            left = {}
+            for attack in row["worst"]["attacks"]:
+                path = made / "results/own-paper/judge-table2" / f"{row['method']}-seed{seed}-{attack}.json"
+                left[attack] = json.loads(path.read_text())["distances"]
+            right = [all(d is None or d > 1.5 for d in of_one) for of_one in zip(*left.values(), strict=True)]
+            values.append(sum(right) / len(right))
+        assert row["worst"]["accuracy"]["values"] == pytest.approx(values)
+        assert row["worst"]["curve"]["mean"][0] == pytest.approx(row["validation"]["mean"])
+        assert row["worst"]["accuracy"]["mean"] <= row["attacks"]["adv_loss"]["accuracy"]["1.5"]["mean"]
+
+
+def test_worst_case_of_known_distances():
+    about = {"seed": 0, "n": 4, "radius": 1.0, "radii": [1.0, 3.0]}
+    found = [
+        about | {"attack": "one", "distances": [0.0, 2.0, None, 1.0]},
+        about | {"attack": "other", "distances": [0.0, 0.5, None, 3.0]},
+    ]
+    result = worst(found, {0: np.array([1.0, 2.0, 4.0, 4.0])})
+    assert result["accuracy"]["values"] == [0.25]  # the first is wrong, the second and the last within 1
+    assert (result["median"], result["unbroken"]) == ([1.0], [1])
+    assert result["mean"] == [0.75]
+    assert result["relative_mean"] == [0.25]
+    assert worst([], {}) is None
+
+
+def test_report_of_nothing_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report"]) == 2
+    assert capsys.readouterr().err.startswith("minilwa: error: results: got results, which is no folder")
+    Path("results").mkdir()
+    assert main(["report"]) == 2
+    assert "without a finished run" in capsys.readouterr().err
+    Path("results/config.json").write_text("{}")
+    Path("results/table1").mkdir()
+    Path("results/table1/LWA-seed0.json").write_text("[]")
+    assert main(["report"]) == 2
+    assert "LWA-seed0.json (no object)" in capsys.readouterr().err
+    Path("results/table1/LWA-seed0.json").write_text("{}")
+    assert main(["report"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_crops():
+    x = np.arange(2 * 3 * 5 * 6, dtype=np.float32).reshape(2, 3, 5, 6)
+    assert centre(x, 0) is x
+    assert np.array_equal(centre(x, 3), x[:, :, 1:4, 1:4])
+    windows = {
+        turned.tobytes(): mirrored
+        for i in range(3)
+        for j in range(4)
+        for mirrored in (False, True)
+        for turned in [x[0, :, i : i + 3, j : j + 3][:, :, :: -1 if mirrored else 1]]
+    }
+    seen = set()
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        seen.add(random_crops(x, 3, rng)[0].tobytes())
+    assert seen == set(windows)

@@ -1,75 +1,115 @@
-"""Tests of what computes with arrays are run a second time, on the stand-in for CuPy.
+"""Tests of what computes with arrays are run again on a device: on the stand-in for CuPy, with ``-m gpu`` on CuPy.
 
-In the second run every function of minilwa that a test module imports is given device arrays in the place of NumPy's,
-networks with device parameters, and has its results copied back: the tests themselves stay as they are.
+There every function of minilwa that a test module imports is given device arrays in the place of NumPy's, networks with
+device parameters, and has its results copied back; the functions that a test gives to minilwa see host arrays as ever.
+So the tests stay as they are. What `test_ops.py`, `test_conv.py` and `test_tape.py` check of vjps goes to the device in
+`vjp_check.py`.
 """
 
+import sys
 import types
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial, wraps
+from functools import cache, partial, wraps
 
 import numpy as np
 import pytest
 import strict_cupy
 
+from minilwa.backend import device_namespace
+from minilwa.errors import InputError
 from minilwa.networks import Network
 from minilwa.tape import Node
 from minilwa.tree import leaves, tree_map
 
-RECORDED = "keeps what it records in objects of its own; test_device.py compares training bit by bit"
-CLOSURE = "its own functions hold host arrays"
-TWICE = {  # test module -> the tests of it that have nothing to say of a device, with why
-    "test_second_run": {},
-    "test_norms": {},
-    "test_propositions": {},
-    "test_algorithms": dict.fromkeys(
-        (
-            "test_algorithm_2_descends_the_loss_at_the_frozen_perturbed_images",
-            "test_algorithm_2_drops_the_same_units_as_ordinary_training_from_the_same_stream",
-            "test_algorithm_3_descends_the_loss_of_both_parts_with_the_perturbation_frozen",
-            "test_algorithm_3_pulls_back_through_the_units_that_it_dropped_going_forward",
-            "test_goodfellow_drops_units_in_both_of_its_passes",
-            "test_goodfellow_sums_the_gradients_at_the_clean_and_the_perturbed_images",
-            "test_nokland_s_method_is_algorithm_2_with_the_sign_of_the_loss_gradient",
-            "test_the_classifier_s_gradient_is_that_of_ordinary_training_on_the_perturbed_features",
-            "test_the_gradient_is_that_of_ordinary_training_on_the_perturbed_images",
-        ),
-        RECORDED,
-    ),
-    "test_directions": {},
-    "test_training": {},
-    "test_evaluation": {},
-    "test_attacks": {
-        "test_pgd_draws_its_starts_from_the_seed": "compares what its own listener keeps, which is on the device"
-    },
-    "test_layers": {},
-    "test_networks": {},
-    "test_errata": {
-        "test_item_2_is_goodfellows_method_only_with_the_minus_sign": CLOSURE,
-        "test_rows_can_be_chosen_and_chunked": "which rows are wanted, the host says",
-    },
+MODULES = {
+    "test_algorithms",
+    "test_attacks",
+    "test_bounds",
+    "test_directions",
+    "test_errata",
+    "test_evaluation",
+    "test_layers",
+    "test_lazy",
+    "test_networks",
+    "test_norms",
+    "test_propositions",
+    "test_second_run",
+    "test_training",
+    "test_worst",
 }
+HELPERS = ["reach"]  # modules that the tests compute with
+HOST = {"matrix_norm", "convolution_norm", "score_at", "summary", "worst_case"}  # take host arrays on any device
+ROWS = "rows"  # an argument that the host says on any device: which rows of a Jacobian are wanted
+
+READ_ONLY = "CuPy has no read-only arrays"
+LEFT_OUT = {  # tests that have nothing to say of a device, with why
+    "test_frozen_weights_are_known_by_being_the_same": READ_ONLY,
+    "test_weights_made_read_only_by_others_may_change_all_the_same": READ_ONLY,
+    "test_read_only_views_are_copied_since_their_base_may_change": READ_ONLY,
+}
+BITS = {}  # those that ask for NumPy's own bits, which CuPy rounds otherwise
+
+
+def pytest_addoption(parser):
+    parser.addoption("--stand-in", action="store_true", help="with -m gpu: a stand-in for CuPy that rounds as a GPU may")
 
 
 def pytest_generate_tests(metafunc):
-    spared = TWICE.get(metafunc.module.__name__)
-    if spared is not None and metafunc.function.__name__ not in spared:
-        metafunc.parametrize("library", ["numpy", "strict_cupy"], indirect=True, scope="module")
+    name = metafunc.function.__name__
+    if metafunc.module.__name__ not in MODULES or name in LEFT_OUT:
+        return
+    libraries = ["numpy", "strict_cupy"]
+    if "gpu" in metafunc.config.option.markexpr and name not in BITS:
+        libraries.append(pytest.param("cupy", marks=pytest.mark.gpu))
+    metafunc.parametrize("library", libraries, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def gpu(request):
+    """The module cupy, tried out; without a GPU the tests that ask for it are skipped."""
+    if request.config.option.stand_in:
+        with strict_cupy.installed(rounded=True) as module:
+            yield module
+        return
+    try:
+        yield device_namespace("gpu")
+    except InputError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def library(request):
     chosen = getattr(request, "param", "numpy")
-    if chosen == "numpy":
+    if chosen == "cupy":
+        request.getfixturevalue("gpu")
+    with pytest.MonkeyPatch.context() as patch:
+        if chosen == "strict_cupy":
+            patch.setitem(sys.modules, "cupy", strict_cupy.MODULE)
+        if chosen != "numpy":
+            for module in (request.module, *(sys.modules[name] for name in HELPERS if name in sys.modules)):
+                for name, value in list(vars(module).items()):
+                    if (given := given_device(value)) is not value:
+                        patch.setattr(module, name, given)
         yield chosen
-        return
-    with strict_cupy.installed(), pytest.MonkeyPatch.context() as patch:
-        for name, value in vars(request.module).items():
-            if is_ours(value):
-                patch.setattr(request.module, name, on_device(value))
-            elif isinstance(value, dict) and value and all(map(is_ours, value.values())):
-                patch.setattr(request.module, name, {key: on_device(inner) for key, inner in value.items()})
-        yield chosen
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if pyfuncitem.funcargs.get("library", "numpy") != "numpy":
+        pyfuncitem.funcargs |= {name: given_device(value) for name, value in pyfuncitem.funcargs.items()}
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
+
+
+def given_device(value):
+    """What a test works with: functions of minilwa are `on_device`, and whatever it is else stays as it is."""
+    if is_ours(value):
+        return on_device(value)
+    if isinstance(value, dict) and value and all(map(is_ours, value.values())):
+        return {key: on_device(function) for key, function in value.items()}
+    return value
 
 
 def is_ours(value):
@@ -77,45 +117,68 @@ def is_ours(value):
     if isinstance(value, partial):
         return is_ours(value.func)
     ours = isinstance(value, types.FunctionType) and value.__module__.startswith("minilwa.")
-    return ours and value.__module__ != "minilwa.tree"  # the tests give it functions of NumPy's
+    return ours and value.__module__ != "minilwa.tree" and value.__name__ not in HOST
 
 
+@cache  # the same function comes out the same, so that a test can know it again
 def on_device(function):
-    """``function``, its arguments sent to the device and its results brought back; called from there, as it is."""
+    """A function of minilwa, its arguments sent to the device and its results back; called from there, as it is."""
 
     @wraps(function)
     def call(*args, **settings):
-        if any(isinstance(a, (strict_cupy.ndarray, Node)) for a in (*args, *settings.values())):
+        if any(isinstance(a, Node) or is_there(a) for a in (*args, *settings.values())):
             return function(*args, **settings)
-        if args and isinstance(args[0], Network) and is_there(args[0]):
-            return function(*args, **settings)
-        found = function(*map(to_device, args), **{key: to_device(value) for key, value in settings.items()})
-        return to_host(found)
+        sent = {key: value if key == ROWS else to_device(value) for key, value in settings.items()}
+        return to_host(function(*map(to_device, args), **sent))
 
     return call
 
 
-def is_there(network):
-    return any(isinstance(a, strict_cupy.ndarray) for a in leaves(network.parameters))
+def on_host(function):
+    """A test's own function, called with what is on the device: it sees host arrays, but for traced values."""
+
+    @wraps(function)
+    def call(*args, **settings):
+        if any(isinstance(a, Node) for a in (*args, *settings.values())):
+            return function(*args, **settings)
+        return to_device(function(*map(to_host, args), **to_host(settings)))
+
+    return call
+
+
+# --- moves -----------------------------------------------------------------------------------------------------------
+
+
+def is_there(value):
+    """Whether a value is a device array, or a network of them."""
+    if isinstance(value, Network):
+        return any(map(is_there, leaves(value.parameters)))
+    return type(value).__module__.partition(".")[0] == "cupy"
 
 
 def to_device(value):
-    """Arrays, in whatever holds them, on the device; they share their memory with the host's, so a change shows."""
+    """Arrays, in whatever holds them, on the device; the stand-in's share their memory with the host's."""
     if isinstance(value, np.ndarray):
-        return strict_cupy.ndarray(value)
+        cupy = sys.modules["cupy"]
+        return strict_cupy.ndarray(value) if cupy is strict_cupy.MODULE else cupy.asarray(value)
     if isinstance(value, Network):
         return replace(value, parameters=tree_map(to_device, value.parameters))
     if isinstance(value, partial):
-        return partial(value.func, *map(to_device, value.args), **to_device(value.keywords))
+        return partial(to_device(value.func), *map(to_device, value.args), **to_device(value.keywords))
     if isinstance(value, types.MethodType) and isinstance(value.__self__, Network):
         return getattr(to_device(value.__self__), value.__name__)
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)) and not is_ours(value):
+        return on_host(value)
+    if isinstance(value, Iterator):
+        return map(to_device, value)
     return within(to_device, value)
 
 
 def to_host(value):
     """The inverse, of results: a number where NumPy would give one."""
-    if isinstance(value, strict_cupy.ndarray):
-        return value._host if value.ndim else value._host[()]
+    if is_there(value) and not isinstance(value, Network):
+        host = value._host if isinstance(value, strict_cupy.ndarray) else value.get()
+        return host if value.ndim else host[()]
     if isinstance(value, Network):
         return replace(value, parameters=tree_map(to_host, value.parameters))
     if isinstance(value, (types.FunctionType, partial)):

@@ -11,7 +11,7 @@ import sys
 import types
 from collections import Counter
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ class Forbidden(AssertionError):
 LISTENERS = []  # to transfers: functions of (kind, "module.function")
 
 
+@cache
 def asks(code):
     """Whether a function of minilwa runs this code, and no comprehension within it."""
     path = Path(code.co_filename)
@@ -143,7 +144,7 @@ class ndarray:
         return ndarray(self._host.astype(dtype, copy=copy))
 
     def copy(self):
-        return ndarray(self._host.copy())
+        return ndarray(self._host.copy(order="C"))
 
     def reshape(self, *shape):
         return ndarray(self._host.reshape(*shape))
@@ -165,8 +166,8 @@ def host(value):
 
 
 def device(value):
-    """A result on the device: a scalar stays there as an array without axes."""
-    return ndarray(np.asarray(value))
+    """A result on the device: a scalar stays there as an array without axes; in memory it lies as its axes say."""
+    return ndarray(np.asarray(value, order="C"))
 
 
 def place(at):
@@ -182,7 +183,8 @@ def place(at):
 
 def reduction(name):
     def method(self, axis=None, keepdims=False):
-        return device(getattr(self._host, name)(axis=axis, keepdims=keepdims))
+        reduce = partial(getattr(np, name), axis=axis, keepdims=keepdims)
+        return device(in_another_order(reduce, self._host) if name in ("sum", "mean") else reduce(self._host))
 
     return method
 
@@ -215,7 +217,8 @@ def binary(ufunc, swapped=False):
         if takes_its_turn(other):
             return NotImplemented
         pair = (host(other), self._host) if swapped else (self._host, host(other))
-        return device(ufunc(*pair))
+        found = in_another_order(ufunc, *pair) if ufunc is np.matmul else ufunc(*pair)
+        return device(nudged(found) if ufunc is np.power else found)
 
     return method
 
@@ -260,10 +263,33 @@ for _name, _ufunc in {"neg": np.negative, "abs": np.abs, "invert": np.invert}.it
     setattr(ndarray, f"__{_name}__", lambda self, ufunc=_ufunc: device(ufunc(self._host)))
 
 
+# --- rounding --------------------------------------------------------------------------------------------------------
+
+ROUNDED = []  # not empty: sums are added up in another order, and what no processor rounds exactly ends otherwise
+
+
+def in_another_order(function, *arrays):
+    """A sum over axes of arrays, which comes out turned round, in the axes that are left, as they are."""
+    if not ROUNDED:
+        return function(*arrays)
+    return np.flip(function(*map(np.flip, arrays)))
+
+
+def nudged(value):
+    """Every other number but whole ones, of those that change by it, by one in the last place up or down."""
+    if not ROUNDED:
+        return value
+    value = np.asarray(value)
+    last = value.view(f"i{value.itemsize}") & 3
+    there = np.where(last == 1, np.inf, np.where(last == 2, -np.inf, value)).astype(value.dtype)
+    return np.where(np.isfinite(value) & (value != np.round(value)), np.nextafter(value, there), value)
+
+
 # --- functions -------------------------------------------------------------------------------------------------------
 
 UFUNCS = ["abs", "exp", "expm1", "fmin", "isfinite", "isnan", "log", "logaddexp", "maximum", "minimum", "multiply"]
 UFUNCS += ["sign", "sqrt", "square", "tanh"]
+TRANSCENDENTAL = ["exp", "expm1", "log", "logaddexp", "tanh"]
 
 FUNCTIONS = {  # name -> the parameters that may be given; those with a star are an array or a number, or several
     "arange": "start stop step dtype",
@@ -286,13 +312,19 @@ FUNCTIONS = {  # name -> the parameters that may be given; those with a star are
     "zeros": "shape dtype",
     "zeros_like": "*a dtype",
 }
+PARAMETERS = {  # name -> all of them, and those with a star
+    name: ([star.lstrip("*") for star in stars.split()], {star[1:] for star in stars.split() if star[0] == "*"})
+    for name, stars in FUNCTIONS.items()
+}
+VIEWS = ("broadcast_to", "expand_dims", "moveaxis")
 BY_NAME = ("axis", "dtype")
 CONSTANTS = {name: getattr(np, name) for name in ("inf", "float32", "float64", "int64", "finfo")}
 
 
 def ufunc(name, *arrays, out=None):
     if out is None:
-        return device(getattr(np, name)(*map(host, arrays)))
+        found = getattr(np, name)(*map(host, arrays))
+        return device(nudged(found) if name in TRANSCENDENTAL else found)
     getattr(np, name)(*map(host, arrays), out=host(out))
     return out
 
@@ -310,18 +342,18 @@ def plain(value):
 
 
 def function(name, *args, **settings):
-    stars = FUNCTIONS[name].split()
-    names = [star.lstrip("*") for star in stars]
+    names, stars = PARAMETERS[name]
     if len(args) > len(names) or set(settings) - set(names[len(args) :]):
         raise TypeError(f"{name}() takes {', '.join(names)}; got {len(args)} arguments and {', '.join(settings)}")
     given = dict(zip(names, args, strict=False)) | settings
-    ready = {key: (of_arrays if f"*{key}" in stars else plain)(value) for key, value in given.items()}
+    ready = {key: (of_arrays if key in stars else plain)(value) for key, value in given.items()}
     positional = [ready.pop(key) for key in names if key in ready and key not in BY_NAME]
-    return device(getattr(np, name)(*positional, **ready))
+    found = getattr(np, name)(*positional, **ready)
+    return ndarray(found) if name in VIEWS else device(found)
 
 
 def einsum(subscripts, *operands):
-    return device(np.einsum(subscripts, *map(host, operands)))
+    return device(in_another_order(partial(np.einsum, subscripts), *map(host, operands)))
 
 
 def asarray(a, dtype=None):
@@ -345,12 +377,12 @@ def as_strided(x, shape=None, strides=None):
 
 
 class Generator:
-    """The same numbers as NumPy's, where CuPy draws others: so a run can be compared with the host's."""
+    """The same numbers as NumPy's, unless ``rounded``, where CuPy draws others: so a run can be compared with it."""
 
     def __init__(self, seed):
         if type(seed) is not int:
             raise TypeError(f"Unsupported seed {type(seed)}")
-        self.rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed + len(ROUNDED))
 
     def random(self, size=None, dtype=np.float64):
         return device(self.rng.random(plain(size), dtype))
@@ -381,13 +413,15 @@ MODULE = make_module()
 
 
 @contextmanager
-def installed():
-    """Within, this module is what `import cupy` gives."""
+def installed(rounded=False):
+    """Within, this module is what `import cupy` gives; ``rounded`` as a GPU may, and with a stream of its own."""
     before = sys.modules.get("cupy", installed)
     sys.modules["cupy"] = MODULE
+    ROUNDED.extend([True] * rounded)
     try:
         yield MODULE
     finally:
+        ROUNDED.clear()
         if before is installed:
             del sys.modules["cupy"]
         else:

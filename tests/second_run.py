@@ -6,18 +6,22 @@ So the tests stay as they are. What `test_ops.py`, `test_conv.py` and `test_tape
 `vjp_check.py`.
 """
 
+import importlib
 import sys
 import types
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, partial, wraps
+from pathlib import Path
 
 import numpy as np
 import pytest
 import strict_cupy
+import vjp_check
 
 from minilwa.backend import device_namespace
 from minilwa.errors import InputError
+from minilwa.files import write_json
 from minilwa.networks import Network
 from minilwa.tape import Node
 from minilwa.tree import leaves, tree_map
@@ -38,10 +42,12 @@ MODULES = {
     "test_training",
     "test_worst",
 }
+VJPS = {"test_conv", "test_ops", "test_tape"}
 HELPERS = ["reach"]  # modules that the tests compute with
 HOST = {"matrix_norm", "convolution_norm", "score_at", "summary", "worst_case"}  # take host arrays on any device
 ROWS = "rows"  # an argument that the host says on any device: which rows of a Jacobian are wanted
 
+OUTCOMES = ("passed", "failed", "error", "skipped")
 READ_ONLY = "CuPy has no read-only arrays"
 LEFT_OUT = {  # tests that have nothing to say of a device, with why
     "test_frozen_weights_are_known_by_being_the_same": READ_ONLY,
@@ -52,17 +58,28 @@ BITS = {}  # those that ask for NumPy's own bits, which CuPy rounds otherwise
 
 
 def pytest_addoption(parser):
-    parser.addoption("--stand-in", action="store_true", help="with -m gpu: a stand-in for CuPy that rounds as a GPU may")
+    parser.addoption("--stand-in", action="store_true", help="with -m gpu: a stand-in for CuPy that rounds otherwise")
+    parser.addoption(
+        "--record", type=Path, metavar="FILE", help="write what ran, on which GPU, and how it went, as JSON"
+    )
 
 
 def pytest_generate_tests(metafunc):
-    name = metafunc.function.__name__
-    if metafunc.module.__name__ not in MODULES or name in LEFT_OUT:
-        return
-    libraries = ["numpy", "strict_cupy"]
-    if "gpu" in metafunc.config.option.markexpr and name not in BITS:
+    module, name = metafunc.module.__name__, metafunc.function.__name__
+    libraries = ["numpy"]
+    if module in MODULES and name not in LEFT_OUT:
+        libraries.append("strict_cupy")
+    asked = "gpu" in metafunc.config.option.markexpr
+    if asked and name not in BITS and (len(libraries) > 1 or (module in VJPS and checks_a_vjp(metafunc.function))):
         libraries.append(pytest.param("cupy", marks=pytest.mark.gpu))
-    metafunc.parametrize("library", libraries, indirect=True, scope="module")
+    if len(libraries) > 1:
+        metafunc.parametrize("library", libraries, indirect=True, scope="module")
+
+
+def checks_a_vjp(function):
+    """Whether a test calls `vjp_check.check_vjp`."""
+    drawn = getattr(function, "hypothesis", None)
+    return "check_vjp" in (drawn.inner_test if drawn else function).__code__.co_names
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +101,10 @@ def library(request):
     if chosen == "cupy":
         request.getfixturevalue("gpu")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vjp_check, "ON_GPU", chosen == "cupy")
         if chosen == "strict_cupy":
             patch.setitem(sys.modules, "cupy", strict_cupy.MODULE)
-        if chosen != "numpy":
+        if chosen != "numpy" and request.module.__name__ in MODULES:
             for module in (request.module, *(sys.modules[name] for name in HELPERS if name in sys.modules)):
                 for name, value in list(vars(module).items()):
                     if (given := given_device(value)) is not value:
@@ -96,8 +114,25 @@ def library(request):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    if pyfuncitem.funcargs.get("library", "numpy") != "numpy":
+    if pyfuncitem.funcargs["library"] != "numpy" and pyfuncitem.module.__name__ in MODULES:
         pyfuncitem.funcargs |= {name: given_device(value) for name, value in pyfuncitem.funcargs.items()}
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    path = config.getoption("record")
+    if path is None:
+        return
+    sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+    machine = importlib.import_module("machine")
+    found = {outcome: terminalreporter.stats.get(outcome, []) for outcome in OUTCOMES}
+    about = {
+        "command": f"pytest {' '.join(config.invocation_params.args)}",
+        "gpu": "none: a stand-in for CuPy" if config.option.stand_in else machine.gpu(),
+        "machine": machine.describe(len(machine.available_cores()), {}),
+        "tests": {outcome: len(reports) for outcome, reports in found.items()},
+        "failed": [report.nodeid for report in found["failed"] + found["error"]],
+    }
+    write_json(path, about)
 
 
 # --- functions -------------------------------------------------------------------------------------------------------
@@ -163,15 +198,19 @@ def to_device(value):
         return strict_cupy.ndarray(value) if cupy is strict_cupy.MODULE else cupy.asarray(value)
     if isinstance(value, Network):
         return replace(value, parameters=tree_map(to_device, value.parameters))
+    if isinstance(value, Iterator):
+        return map(to_device, value)
+    return function_to_device(value) if callable(value) else within(to_device, value)
+
+
+def function_to_device(value):
+    """What a function holds, on the device; one of a test's own is `on_host`."""
     if isinstance(value, partial):
         return partial(to_device(value.func), *map(to_device, value.args), **to_device(value.keywords))
     if isinstance(value, types.MethodType) and isinstance(value.__self__, Network):
         return getattr(to_device(value.__self__), value.__name__)
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)) and not is_ours(value):
-        return on_host(value)
-    if isinstance(value, Iterator):
-        return map(to_device, value)
-    return within(to_device, value)
+    own = isinstance(value, (types.FunctionType, types.BuiltinFunctionType)) and not is_ours(value)
+    return on_host(value) if own else value
 
 
 def to_host(value):

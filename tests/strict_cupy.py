@@ -75,6 +75,36 @@ def no_transfers(allowed=()):
         yield
 
 
+# --- kernels ---------------------------------------------------------------------------------------------------------
+
+LAUNCHED = Counter()  # kernels, about as many as CuPy launches
+FUSING = []  # not empty within a function that is one kernel
+
+
+def launch(one=True):
+    LAUNCHED["kernels"] += one and not FUSING
+
+
+def no_kernel(what):
+    if FUSING:
+        raise TypeError(f"{what} in a fused function, which goes element by element")
+
+
+def fuse(function):
+    """One kernel, of operators and ufuncs."""
+
+    def call(*values):
+        list(map(host, values))
+        launch()
+        FUSING.append(function)
+        try:
+            return function(*values)
+        finally:
+            FUSING.pop()
+
+    return call
+
+
 # --- arrays ----------------------------------------------------------------------------------------------------------
 
 
@@ -129,9 +159,14 @@ class ndarray:
         return self._host.item()
 
     def __getitem__(self, at):
-        return ndarray(self._host[place(at)])
+        no_kernel("an index")
+        at = place(at)
+        launch(any(isinstance(part, np.ndarray) for part in at))
+        return ndarray(self._host[at])
 
     def __setitem__(self, at, value):
+        no_kernel("an assignment")
+        launch()
         at = place(at)
         if any(isinstance(part, np.ndarray) and part.dtype != bool for part in at):
             times = np.zeros(self.shape, dtype=int)
@@ -141,13 +176,17 @@ class ndarray:
         self._host[at] = host(value)
 
     def astype(self, dtype, copy=True):
+        launch()
         return ndarray(self._host.astype(dtype, copy=copy))
 
     def copy(self):
+        launch()
         return ndarray(self._host.copy(order="C"))
 
     def reshape(self, *shape):
-        return ndarray(self._host.reshape(*shape))
+        found = self._host.reshape(*shape)
+        launch(not np.may_share_memory(found, self._host))
+        return ndarray(found)
 
     def transpose(self, *axes):
         return ndarray(self._host.transpose(*axes))
@@ -167,6 +206,7 @@ def host(value):
 
 def device(value):
     """A result on the device: a scalar stays there as an array without axes; in memory it lies as its axes say."""
+    launch()
     return ndarray(np.asarray(value, order="C"))
 
 
@@ -183,6 +223,7 @@ def place(at):
 
 def reduction(name):
     def method(self, axis=None, keepdims=False):
+        no_kernel(name)
         reduce = partial(getattr(np, name), axis=axis, keepdims=keepdims)
         return device(in_another_order(reduce, self._host) if name in ("sum", "mean") else reduce(self._host))
 
@@ -217,6 +258,8 @@ def binary(ufunc, swapped=False):
         if takes_its_turn(other):
             return NotImplemented
         pair = (host(other), self._host) if swapped else (self._host, host(other))
+        if ufunc is np.matmul:
+            no_kernel("a product")
         found = in_another_order(ufunc, *pair) if ufunc is np.matmul else ufunc(*pair)
         return device(nudged(found) if ufunc is np.power else found)
 
@@ -225,6 +268,7 @@ def binary(ufunc, swapped=False):
 
 def in_place(ufunc):
     def method(self, other):
+        launch()
         ufunc(self._host, host(other), out=self._host)
         return self
 
@@ -322,6 +366,7 @@ CONSTANTS = {name: getattr(np, name) for name in ("inf", "float32", "float64", "
 
 
 def ufunc(name, *arrays, out=None):
+    launch(out is not None)
     if out is None:
         found = getattr(np, name)(*map(host, arrays))
         return device(nudged(found) if name in TRANSCENDENTAL else found)
@@ -342,6 +387,7 @@ def plain(value):
 
 
 def function(name, *args, **settings):
+    no_kernel(name)
     names, stars = PARAMETERS[name]
     if len(args) > len(names) or set(settings) - set(names[len(args) :]):
         raise TypeError(f"{name}() takes {', '.join(names)}; got {len(args)} arguments and {', '.join(settings)}")
@@ -376,13 +422,18 @@ def as_strided(x, shape=None, strides=None):
     return ndarray(np.lib.stride_tricks.as_strided(host(x), shape, strides))
 
 
-class Generator:
-    """The same numbers as NumPy's, unless ``rounded``, where CuPy draws others: so a run can be compared with it."""
-
+class Philox4x3210:
     def __init__(self, seed):
         if type(seed) is not int:
             raise TypeError(f"Unsupported seed {type(seed)}")
-        self.rng = np.random.default_rng(seed + len(ROUNDED))
+        self.seed = seed
+
+
+class Generator:
+    """The same numbers as NumPy's, unless ``rounded``, where CuPy draws others: so a run can be compared with it."""
+
+    def __init__(self, bits):
+        self.rng = np.random.default_rng(bits.seed + len(ROUNDED))
 
     def random(self, size=None, dtype=np.float64):
         return device(self.rng.random(plain(size), dtype))
@@ -401,10 +452,10 @@ def make_module():
         setattr(module, name, partial(function, name))
     for name, constant in CONSTANTS.items():
         setattr(module, name, constant)
-    for given in (asarray, einsum, may_share_memory, nonzero):
+    for given in (asarray, einsum, fuse, may_share_memory, nonzero):
         setattr(module, given.__name__, given)
     module.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=as_strided))
-    module.random = types.SimpleNamespace(default_rng=Generator)
+    module.random = types.SimpleNamespace(Generator=Generator, Philox4x3210=Philox4x3210)
     return module
 
 
@@ -415,13 +466,13 @@ MODULE = make_module()
 @contextmanager
 def installed(rounded=False):
     """Within, this module is what `import cupy` gives; ``rounded`` as a GPU may, and with a stream of its own."""
-    before = sys.modules.get("cupy", installed)
+    before, as_before = sys.modules.get("cupy", installed), ROUNDED[:]
     sys.modules["cupy"] = MODULE
-    ROUNDED.extend([True] * rounded)
+    ROUNDED[:] = [True] * rounded
     try:
         yield MODULE
     finally:
-        ROUNDED.clear()
+        ROUNDED[:] = as_before
         if before is installed:
             del sys.modules["cupy"]
         else:

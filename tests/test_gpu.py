@@ -1,5 +1,11 @@
-"""On a GPU, with CuPy itself: results are the host's within rounding. ``pytest -m gpu``; skipped without one."""
+"""On a GPU, with CuPy itself: results are the host's within rounding. ``pytest -m gpu``; skipped without one.
 
+With ``-m gpu`` the tests that `second_run.py` lists are run on CuPy too, as they are.
+"""
+
+import os
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -8,9 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from minilwa.algorithms import algorithm_1, loss_gradient
 from minilwa.attacks import deepfool, fmn, pgd
-from minilwa.backend import asarray, device_namespace, device_of, like, to_numpy
+from minilwa.backend import asarray, device_of, like, to_numpy
 from minilwa.directions import direction
-from minilwa.errors import InputError
 from minilwa.evaluation import attacked_scores, predict
 from minilwa.jacobian import jacobian_rows
 from minilwa.lazy import lazy_algorithm_1
@@ -22,7 +27,7 @@ from minilwa.saving import load, save
 from minilwa.training import Recipe, shuffled_batches, train
 from minilwa.tree import leaves, tree_map
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
 
 DTYPES = ("float32", "float64")
 # sums of some hundred products, in another order, through a few layers; relative to the largest entry of a result
@@ -32,14 +37,6 @@ NETWORKS = {
     "lenet": lenet,
     "cifar_net": cifar_net,
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def gpu():
-    try:
-        return device_namespace("gpu")
-    except InputError as error:
-        pytest.skip(str(error))
 
 
 def batch(network, count=8):
@@ -156,3 +153,31 @@ def test_attacks_and_scores(dtype):
     ours, theirs = (attacked_scores(*given, direction("adv_loss"), [0.0, 0.2, 1.0]) for given in ((net, x, y), moved))
     for one, other in zip(ours, theirs, strict=True):
         assert abs(one.correct - other.correct) <= 1  # an image at the boundary
+
+
+PRODUCT = """
+import numpy as np
+from minilwa.backend import asarray, to_numpy
+a, b = np.random.default_rng(0).normal(size=(2, 512, 512))
+for dtype in ("float32", "float64"):
+    for left in (a, np.stack([a, a])):  # one product, and a stack of them
+        found = to_numpy(asarray(left, dtype, "gpu") @ asarray(b, dtype, "gpu"))
+        exact = left.astype(dtype).astype(float) @ b.astype(dtype).astype(float)
+        print(abs(found - exact).max() / abs(exact).max())
+"""
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_tf32_is_off_unless_cupy_is_asked_for_it(asked, request, gpu):
+    if request.config.option.stand_in:
+        pytest.skip("the stand-in has no TF32")
+    environment = {name: value for name, value in os.environ.items() if "TF32" not in name}
+    environment |= {"CUPY_TF32": "1"} if asked else {}
+    command = [sys.executable, "-c", PRODUCT]
+    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    single, _, double, doubles = map(float, printed.split())
+    assert max(double, doubles) < 1e-13
+    if asked and int(gpu.cuda.Device().compute_capability) >= 80:
+        assert 1e-5 < single < 1e-2
+    else:
+        assert max(map(float, printed.split())) < 5e-6

@@ -44,7 +44,11 @@ SILENT = {
     "full": lambda a: strict_cupy.MODULE.full(3, np.ones(3)),
     "zeros": strict_cupy.MODULE.zeros,
     "a parameter": lambda a: strict_cupy.MODULE.stack([a], out=a),
-    "a seed": lambda a: strict_cupy.MODULE.random.default_rng(np.random.default_rng(0)),
+    "a seed": lambda a: strict_cupy.MODULE.random.Philox4x3210(np.random.default_rng(0)),
+    "a host array fused": lambda a: strict_cupy.MODULE.fuse(lambda a, b: a + b)(a, np.ones(3)),
+    "a sum fused": strict_cupy.MODULE.fuse(lambda a: a.sum()),
+    "an index fused": strict_cupy.MODULE.fuse(lambda a: a[0]),
+    "a function fused": strict_cupy.MODULE.fuse(lambda a: strict_cupy.MODULE.stack([a, a])),
 }
 
 
@@ -95,10 +99,11 @@ def test_the_stand_in_claims_nothing_that_cupy_lacks():
     for name, stars in strict_cupy.FUNCTIONS.items():
         names = [star.lstrip("*") for star in stars.split()]
         inspect.signature(getattr(cupy, name)).bind_partial(**dict.fromkeys(names))
-    for name in (*strict_cupy.CONSTANTS, "asarray", "einsum", "may_share_memory", "nonzero"):
+    for name in (*strict_cupy.CONSTANTS, "asarray", "einsum", "fuse", "may_share_memory", "nonzero"):
         assert hasattr(cupy, name), name
     inspect.signature(cupy.lib.stride_tricks.as_strided).bind(None, shape=(), strides=())
     assert {"random", "standard_normal"} <= set(dir(cupy.random.Generator))
+    assert issubclass(cupy.random.Philox4x3210, cupy.random.BitGenerator)
     of_python = {*dir(object), "__module__", "__slots__", "__array_ufunc__", "_host"}
     refused = {"__contains__", "__index__"}  # by both
     ours = {name for name in vars(strict_cupy.ndarray) if name not in of_python | refused}

@@ -44,7 +44,12 @@ class Meter:
 
 def meter(engine: str, device: str) -> Meter:
     """That of an engine on "cpu" or "gpu"; whatever it raises says why the engine cannot work there."""
-    return Meter(by_clock, growth, np.asarray) if device == "cpu" else ON_GPU[engine.removesuffix("_compile")]()
+    if device == "cpu":
+        return Meter(by_clock, growth, np.asarray)
+    family = engine.removesuffix("_compile")
+    if family not in ON_GPU:
+        raise ImportError(f"{engine} knows no GPU")
+    return ON_GPU[family]()
 
 
 # --- the host --------------------------------------------------------------------------------------------------------

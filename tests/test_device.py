@@ -3,7 +3,10 @@
 Most tests of what computes are run on it a second time (`second_run.py`, `vjp_check.py`). Here is what those leave.
 """
 
+import json
+import tracemalloc
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ from minilwa.evaluation import adversarial_images, attacked_scores, clean_score,
 from minilwa.jacobian import jacobian_rows
 from minilwa.lazy import Search, lazy_algorithm_1
 from minilwa.methods import METHODS, method
-from minilwa.networks import create, lenet, mlp
+from minilwa.networks import cifar_net, create, lenet, mlp
 from minilwa.norms import dual_length, rescale, steepest
 from minilwa.propositions import proposition_2_1, proposition_2_1_stable, proposition_2_2
 from minilwa.saving import load as load_network
@@ -146,7 +149,41 @@ def test_the_command_line_runs_on_the_device(tmp_path, monkeypatch, capsys):
     assert printed["cpu"] == printed["gpu"]
 
 
+@pytest.mark.parametrize(("experiment", "epochs"), [("figure1", "1"), ("factorial", "4")])
+def test_experiments_measure_the_same_on_the_device(experiment, epochs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, y = np.random.default_rng(0).random((40, 1, 16, 16)), np.arange(40) % 4
+    np.savez("own.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
+    found = {}
+    for device in ("cpu", "gpu"):
+        options = ["--data", "own.npz", "--device", device, "--epochs", epochs, "--out", device]
+        assert cli.main(["reproduce", experiment, *options]) == 0
+        records = sorted(Path(device, experiment).glob("*.json"))
+        found[device] = [json.loads(record.read_text()) for record in records]
+    assert found["cpu"]
+    assert found["cpu"] == found["gpu"]
+
+
 # --- what is transferred ---------------------------------------------------------------------------------------------
+
+
+STEPS = {"mlp": (network, 52), "lenet": (partial(lenet, (1, 16, 16), 4), 173)}  # and the kernels of a step
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_launches_few_kernels_whatever_the_batch(name):
+    """At small batches these are what it costs: element by element, what can be one kernel is one."""
+    make, most = STEPS[name]
+    for batch in (2, 10):
+        launched = []
+        for steps in (1, 3):
+            net = make()
+            x, y = np.zeros((batch * steps, *net.input_shape), np.float32), np.arange(batch * steps) % 4
+            on_device = to_device((net, x, y))
+            strict_cupy.LAUNCHED.clear()
+            train(*on_device, METHODS["Normal"], Recipe(epochs=1, batch=batch))
+            launched.append(strict_cupy.LAUNCHED["kernels"])
+        assert (launched[1] - launched[0]) / 2 <= most
 
 
 def of_training(chosen, batch, epochs):
@@ -254,3 +291,31 @@ def test_scores_are_read_once():
         with transfers() as found:
             attacked_scores(net, x, y, direction("adv_loss"), [0.1, 0.2])
         assert found == CHECKS | {"item evaluation.attacked_scores": 3}
+
+
+# --- memory, which the host counts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "largest"),
+    [
+        (partial(mlp, 784, 300, 200, 40, input_shape=(1, 28, 28)), 784),
+        (partial(lenet, classes=40), 20 * 5 * 5 * 8 * 8),  # the columns of the second convolution
+        (partial(cifar_net, (3, 16, 16), 40), 64 * 5 * 5 * 8 * 8),
+    ],
+)
+def test_a_chunk_keeps_the_rows_within_a_budget(make, largest):
+    net = make()
+    x = np.random.default_rng(0).random((5, *net.input_shape), dtype=np.float32)
+
+    def peak(chunk):
+        tracemalloc.start()
+        jacobian_rows(net.logits, x, chunk=chunk)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    least = peak(1)
+    for chunk in (8, 16):
+        budget = least + 3 * chunk * len(x) * largest * x.itemsize
+        assert least < peak(chunk) <= budget

@@ -53,11 +53,12 @@ def gpu() -> dict[str, Any]:
     """The GPU and what drives it, as CuPy sees them."""
     cupy = device_namespace("gpu")
     runtime = cupy.cuda.runtime
-    about = runtime.getDeviceProperties(cupy.cuda.Device().id)
+    about, driver = runtime.getDeviceProperties(cupy.cuda.Device().id), Path("/proc/driver/nvidia/version")
     return {
         "device": about["name"].decode(),
         "memory_bytes": about["totalGlobalMem"],
         "compute_capability": f"{about['major']}.{about['minor']}",
+        "driver": driver.read_text().splitlines()[0] if driver.exists() else None,
         "driver_supports_cuda": runtime.driverGetVersion(),  # 12040 is 12.4
         "cuda": runtime.runtimeGetVersion(),
         "cupy": cupy.__version__,

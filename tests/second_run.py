@@ -128,10 +128,14 @@ def pytest_terminal_summary(terminalreporter, config):
         return
     sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
     machine = importlib.import_module("machine")
+    try:
+        gpu_ = "none: a stand-in for CuPy" if config.option.stand_in else machine.gpu()
+    except InputError as error:
+        gpu_ = f"none: {error}"
     found = {outcome: terminalreporter.stats.get(outcome, []) for outcome in OUTCOMES}
     about = {
         "command": f"pytest {' '.join(config.invocation_params.args)}",
-        "gpu": "none: a stand-in for CuPy" if config.option.stand_in else machine.gpu(),
+        "gpu": gpu_,
         "machine": machine.describe(len(machine.available_cores()), {}),
         "tests": {outcome: len(reports) for outcome, reports in found.items()},
         "failed": [report.nodeid for report in found["failed"] + found["error"]],

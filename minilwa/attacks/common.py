@@ -71,10 +71,8 @@ def on_the_right(
     for number, part in enumerate(parts(len(x), size)):
         (right,) = xp.nonzero(predict(network, x[part]) == y[part])
         if len(right):
-            with (
-                values_known(),
-                np.errstate(over="ignore", invalid="ignore"),
-            ):  # of a network that overflows within the ball
+            overflows = np.errstate(over="ignore", invalid="ignore")  # of a network within the ball
+            with values_known(), overflows:
                 rng = np.random.default_rng([seed, number])
                 x_hat[part][right] = attacker(x[part][right], y[part][right], rng)
         tick(part.stop - part.start)

@@ -75,12 +75,8 @@ def pytest_generate_tests(metafunc):
     libraries = ["numpy"]
     if module in MODULES and name not in LEFT_OUT:
         libraries.append("strict_cupy")
-    asked = "gpu" in metafunc.config.option.markexpr
-    if (
-        asked
-        and name not in NOT_ON_CUPY
-        and (len(libraries) > 1 or (module in VJPS and checks_a_vjp(metafunc.function)))
-    ):
+    of_a_device = len(libraries) > 1 or (module in VJPS and checks_a_vjp(metafunc.function))
+    if of_a_device and name not in NOT_ON_CUPY and "gpu" in metafunc.config.option.markexpr:
         libraries.append(pytest.param("cupy", marks=pytest.mark.gpu))
     if len(libraries) > 1:
         metafunc.parametrize("library", libraries, indirect=True, scope="module")

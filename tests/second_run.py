@@ -1,8 +1,8 @@
 """Tests of what computes with arrays are run again on a device: on the stand-in for CuPy, with ``-m gpu`` on CuPy.
 
 There every function of minilwa that a test module imports is given device arrays in the place of NumPy's, networks with
-device parameters, and has its results copied back; the functions that a test gives to minilwa see host arrays as ever.
-So the tests stay as they are. What `test_ops.py`, `test_conv.py` and `test_tape.py` check of vjps goes to the device in
+device parameters, and has its results copied back, and so are the layers and networks that it makes; the functions that
+a test gives to minilwa see host arrays as ever. So the tests stay as they are. What `test_ops.py`, `test_conv.py` and `test_tape.py` check of vjps goes to the device in
 `vjp_check.py`.
 """
 
@@ -22,6 +22,7 @@ import vjp_check
 from minilwa.backend import device_namespace
 from minilwa.errors import InputError
 from minilwa.files import write_json
+from minilwa.layers import Layer
 from minilwa.networks import Network
 from minilwa.tape import Node
 from minilwa.tree import leaves, tree_map
@@ -191,6 +192,24 @@ def on_host(function):
     return call
 
 
+class OnDevice(Network):
+    """A network as a test sees it: its parameters are the host's, but it computes on the device."""
+
+    def __call__(self, x):
+        return self.there("__call__", x)
+
+    def apply(self, parameters, x, rng=None):
+        return self.there("apply", parameters, x, rng)
+
+    def logits(self, x, parameters=None, rng=None):
+        return self.there("logits", x, parameters, rng)
+
+    def there(self, name, *args):
+        traced = any(isinstance(a, Node) for a in leaves(args))
+        found = getattr(to_device(self), name)(*(args if traced else map(to_device, args)))
+        return found if traced else to_host(found)
+
+
 # --- moves -----------------------------------------------------------------------------------------------------------
 
 
@@ -207,7 +226,7 @@ def to_device(value):
         cupy = sys.modules["cupy"]
         return strict_cupy.ndarray(value) if cupy is strict_cupy.MODULE else cupy.asarray(value)
     if isinstance(value, Network):
-        return replace(value, parameters=tree_map(to_device, value.parameters))
+        return Network(value.layers, tree_map(to_device, value.parameters), value.shapes, value.memory)
     if isinstance(value, Iterator):
         return map(to_device, value)
     return function_to_device(value) if callable(value) else within(to_device, value)
@@ -229,7 +248,9 @@ def to_host(value):
         host = value._host if isinstance(value, strict_cupy.ndarray) else value.get()
         return host if value.ndim else host[()]
     if isinstance(value, Network):
-        return replace(value, parameters=tree_map(to_host, value.parameters))
+        return OnDevice(value.layers, tree_map(to_host, value.parameters), value.shapes, value.memory)
+    if isinstance(value, Layer):
+        return replace(value, apply=on_device(value.apply))
     if isinstance(value, (types.FunctionType, partial)):
         return on_device(value)
     return within(to_host, value)

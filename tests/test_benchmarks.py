@@ -34,7 +34,8 @@ def run(tmp_path_factory):
     def run(script, *arguments):
         command = [sys.executable, BENCHMARKS / script, "--networks", folder, "--json", folder / "out.json"]
         small = ["--quick", "--kind", "mlp", "--batch", "10", "--epochs", "1", "--threads", "1"]
-        environment = os.environ | {"PYTHONPATH": str(folder)}
+        paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"PYTHONPATH": paths}
         found = subprocess.run(
             [*command, *small, *arguments], capture_output=True, text=True, check=False, env=environment, cwd=folder
         )

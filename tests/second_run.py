@@ -2,8 +2,8 @@
 
 There every function of minilwa that a test module imports is given device arrays in the place of NumPy's, networks with
 device parameters, and has its results copied back, and so are the layers and networks that it makes; the functions that
-a test gives to minilwa see host arrays as ever. So the tests stay as they are. What `test_ops.py`, `test_conv.py` and `test_tape.py` check of vjps goes to the device in
-`vjp_check.py`.
+a test gives to minilwa see host arrays as ever. So the tests stay as they are. What `test_ops.py`, `test_conv.py` and
+`test_tape.py` check of vjps goes to the device in `vjp_check.py`.
 """
 
 import importlib

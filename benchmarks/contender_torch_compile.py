@@ -8,9 +8,10 @@ import contender_torch
 import torch
 from cases import Case
 from torch import Tensor
+from torch._functorch import config
 
 VERSION = contender_torch.VERSION
-torch._functorch.config.donated_buffer = False  # else Adv_Alpha's rows, which share a graph, are refused
+config.donated_buffer = False  # else Adv_Alpha's rows, which share a graph, are refused
 
 
 def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Tensor]]]:

@@ -19,6 +19,7 @@ import pytest
 import strict_cupy
 import vjp_check
 
+from minilwa.attacks import Attack
 from minilwa.backend import device_namespace
 from minilwa.errors import InputError
 from minilwa.files import write_json
@@ -151,11 +152,11 @@ def pytest_terminal_summary(terminalreporter, config):
 
 def given_device(value):
     """What a test works with: functions of minilwa are `on_device`, and whatever it is else stays as it is."""
-    if is_ours(value):
-        return on_device(value)
-    if isinstance(value, dict) and value and all(map(is_ours, value.values())):
-        return {key: on_device(function) for key, function in value.items()}
-    return value
+    if isinstance(value, Attack):
+        return replace(value, run=on_device(value.run))
+    if isinstance(value, dict) and value and all(isinstance(part, Attack) or is_ours(part) for part in value.values()):
+        return {key: given_device(part) for key, part in value.items()}
+    return on_device(value) if is_ours(value) else value
 
 
 def is_ours(value):
@@ -205,9 +206,11 @@ class OnDevice(Network):
         return self.there("logits", x, parameters, rng)
 
     def there(self, name, *args):
-        traced = any(isinstance(a, Node) for a in leaves(args))
-        found = getattr(to_device(self), name)(*(args if traced else map(to_device, args)))
-        return found if traced else to_host(found)
+        traced = [a.value for a in leaves(args) if isinstance(a, Node)]
+        if not traced:
+            return to_host(getattr(to_device(self), name)(*map(to_device, args)))
+        network = to_device(self) if is_there(traced[0]) else Network(*vars(self).values())
+        return getattr(network, name)(*args)
 
 
 # --- moves -----------------------------------------------------------------------------------------------------------

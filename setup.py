@@ -43,8 +43,8 @@ setup(
             "packaging>=24",
             "selenium>=4.20",
         ],
-        "cuda12": ["cupy-cuda12x>=13.3"],
-        "cuda13": ["cupy-cuda13x>=13.6"],
+        "cuda12": ["cupy-cuda12x[ctk]>=14"],  # ctk: with CUDA's libraries, so that a driver is all that it takes
+        "cuda13": ["cupy-cuda13x[ctk]>=14"],
     },
     entry_points={"console_scripts": ["minilwa = minilwa.cli:main"]},
 )

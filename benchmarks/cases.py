@@ -6,12 +6,13 @@ processes that it times read their case here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 import minilwa
+from minilwa.backend import device_namespace
 from minilwa.errors import InputError
 from minilwa.experiments.runs import progress
 from minilwa.tree import tree_map
@@ -38,15 +39,22 @@ class Case:
     x: np.ndarray
     y: np.ndarray
     size: int
+    device: str = "cpu"
 
     @classmethod
-    def read(cls, network: str, images: str, size: int) -> Case:
+    def read(cls, network: str, images: str, size: int, device: str = "cpu") -> Case:
         """The case in the files that `trained` and `write_images` left, in the precision of the images."""
         loaded = minilwa.load(network)
         with np.load(images) as arrays:
             x, y = arrays["x"], arrays["y"]
         parameters = tree_map(lambda p: p.astype(x.dtype, copy=False), loaded.parameters)
-        return cls(loaded.with_parameters(parameters), x, y, size)
+        return cls(loaded.with_parameters(parameters), x, y, size, device)
+
+    def there(self) -> Case:
+        """The case with its arrays on its device; they are read on the host, since every engine sends its own."""
+        send = device_namespace(self.device).asarray
+        network = self.network.with_parameters(tree_map(send, self.network.parameters))
+        return replace(self, network=network, x=send(self.x), y=send(self.y))
 
     def parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Images and labels, ``size`` at a time: the batches, or as many as go into one stacked pass."""

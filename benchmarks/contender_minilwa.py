@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 from cases import METHODS, SGD, Case
 
 import minilwa
-from minilwa.tree import tree_map
+from minilwa.backend import namespace
+from minilwa.checks import values_known
 
 VERSION = version("minilwa")
 
 
-def jacobian(case: Case) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
+def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Any]]]:
     """One loss gradient, T in two ways, Algorithm 1 in two ways."""
+    case = case.there()
     network, x, y = case.network, case.x, case.y
 
     def full():
@@ -36,19 +39,21 @@ def jacobian(case: Case) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
     }
 
 
-def joined(parts) -> np.ndarray:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def joined(parts) -> Any:
+    return parts[0] if len(parts) == 1 else namespace(*parts).concatenate(parts)
 
 
-def training(case: Case, method: str, steps: int) -> Callable[[], dict[str, np.ndarray]]:
+def training(case: Case, method: str, steps: int) -> Callable[[], dict[str, Any]]:
     """A function that goes ``steps`` on and returns the parameters, by layer and name."""
-    network, velocity, batches = case.network, tree_map(np.zeros_like, case.network.parameters), case.parts()
+    case = case.there()
+    network, velocity, batches = case.network, SGD.start(case.network), case.parts()
     rng, done = np.random.default_rng(0), 0  # these networks have no dropout, so nothing is drawn
 
     def go_on():
         nonlocal network, velocity, done
         coming = [batches[i % len(batches)] for i in range(done, done + steps)]
-        network, velocity = METHODS[method].epoch(network, velocity, coming, SGD, rng)
+        with values_known():  # as in `minilwa.train`
+            network, velocity = METHODS[method].epoch(network, velocity, coming, SGD, rng)
         done += steps
         return {f"{i} {name}": part[name] for i, part in enumerate(network.parameters) for name in part}
 

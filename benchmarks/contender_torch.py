@@ -1,8 +1,12 @@
-"""PyTorch, eager, as a contender: the same networks as `torch.nn` modules, the same mathematics."""
+"""PyTorch, eager, as a contender: the same networks as `torch.nn` modules, the same mathematics.
+
+Tensors are made where `meters.of_torch` says; ``compiled`` is there for `contender_torch_compile`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from cases import METHODS, SGD, Case
@@ -38,9 +42,7 @@ def logits_module(network: minilwa.Network) -> nn.Sequential:
 
 def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Tensor]]]:
     """T = d alpha / dx, a pass a row, and by `torch.func`."""
-    module = logits_module(case.network).requires_grad_(False)
-    x, parts = torch.from_numpy(case.x), [torch.from_numpy(part) for part, _ in case.parts()]
-    rows_of_one = jacrev(lambda image: module(image[None])[0].softmax(-1))
+    module, x = logits_module(case.network).requires_grad_(False), torch.tensor(case.x)
 
     def loop():
         leaf = x.clone().requires_grad_()
@@ -48,18 +50,29 @@ def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Tensor]]]:
         rows = [torch.autograd.grad(column.sum(), leaf, retain_graph=True)[0] for column in alpha.unbind(1)]
         return {"T": torch.stack(rows).movedim(0, 1)}
 
-    def stacked():
-        found = [vmap(rows_of_one)(part) for part in parts]
+    return {"torch_loop": loop, "torch_jacrev": stacked(case)}
+
+
+def stacked(case: Case, compiled: Any = lambda function: function) -> Callable[[], dict[str, Tensor]]:
+    """T by ``vmap(jacrev)``."""
+    module, parts = logits_module(case.network).requires_grad_(False), [torch.tensor(part) for part, _ in case.parts()]
+    rows = compiled(vmap(jacrev(lambda image: module(image[None])[0].softmax(-1))))
+
+    def call():
+        found = [rows(part) for part in parts]
         return {"T": found[0] if len(found) == 1 else torch.cat(found)}
 
-    return {"torch_loop": loop, "torch_jacrev": stacked}
+    return call
 
 
-def training(case: Case, method: str, steps: int) -> Callable[[], dict[str, Tensor]]:
+def training(
+    case: Case, method: str, steps: int, compiled: Any = lambda module: module
+) -> Callable[[], dict[str, Tensor]]:
     """A function that goes ``steps`` on and returns the parameters, by layer and name, in minilwa's layout."""
-    module = logits_module(case.network)
-    optimizer = torch.optim.SGD(module.parameters(), SGD.rate, SGD.momentum, fused=True)  # its fastest
-    batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in case.parts()]
+    layers = logits_module(case.network)
+    module = compiled(layers)
+    optimizer = torch.optim.SGD(layers.parameters(), SGD.rate, SGD.momentum, fused=True)  # its fastest
+    batches = [(torch.tensor(x), torch.tensor(y)) for x, y in case.parts()]
     done = 0
 
     def step(x: Tensor, y: Tensor) -> None:
@@ -76,7 +89,7 @@ def training(case: Case, method: str, steps: int) -> Callable[[], dict[str, Tens
             step(*batches[i % len(batches)])
         done += steps
         parameters = {}
-        for i, part in enumerate(module):
+        for i, part in enumerate(layers):
             if hasattr(part, "weight"):
                 dense = isinstance(part, nn.Linear)
                 parameters[f"{i} w"] = part.weight.detach().T if dense else part.weight.detach()

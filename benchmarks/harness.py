@@ -14,9 +14,12 @@ import numpy as np
 from machine import available_cores
 from worker import Failed, Worker
 
+from minilwa.backend import DEVICES, device_namespace
 from minilwa.cli import INTERRUPTED, Parser
 from minilwa.errors import InputError
 from minilwa.files import write_json
+
+USUAL = {"cpu": ("torch", "jax", "autograd"), "gpu": ("torch", "torch_compile", "jax")}  # peers, on each device
 
 
 def say(text: str) -> None:
@@ -40,7 +43,19 @@ def options(summary: str, examples: str, peers: Sequence[str]) -> Parser:
         help="where trained networks are kept (default: the user's cache folder)",
     )
     parser.add_argument("--kind", nargs="+", choices=cases.NETWORKS, default=cases.NETWORKS, help="default: all")
-    parser.add_argument("--peers", nargs="*", choices=peers, default=peers, help="default: all that are installed")
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="of every contender (default: %(default)s); on gpu the engines' events are the clock (JAX has none), "
+        "memory is the GPU's, and TF32 is off for all",
+    )
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        choices=peers,
+        help="default: all that are installed, torch_compile on a GPU alone, autograd never there",
+    )
     parser.add_argument("--batch", type=positive, default=100, help="images (default: %(default)s)")
     parser.add_argument("--epochs", type=positive, help="of the training before (default: 5, 2 if quick)")
     parser.add_argument(
@@ -57,6 +72,15 @@ def options(summary: str, examples: str, peers: Sequence[str]) -> Parser:
         help="after which the turns of a case end, but not before the third (default: %(default)s)",
     )
     return parser
+
+
+def parse(parser: Parser, peers: Sequence[str]) -> Any:
+    """What the command line chose; InputError if its device cannot be used."""
+    chosen = parser.parse_args()
+    device_namespace(chosen.device)
+    if chosen.peers is None:
+        chosen.peers = [peer for peer in peers if peer in USUAL[chosen.device]]
+    return chosen
 
 
 def positive(text: str) -> int:
@@ -98,10 +122,11 @@ def networks_folder(chosen: Path | None) -> Path:
 
 
 @contextmanager
-def contenders(peers: Sequence[str], threads: int) -> Iterator[tuple[dict[str, Worker], dict[str, str | None]]]:
-    """The processes of minilwa and of the ``peers`` that are installed, and versions; a line says which are not."""
+def contenders(chosen: Any) -> Iterator[tuple[dict[str, Worker], dict[str, str | None]]]:
+    """The processes of minilwa and of the peers that are installed, and versions; a line says which are not."""
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker(name, threads)) for name in ("minilwa", *peers)}
+        names = ("minilwa", *chosen.peers)
+        workers = {name: stack.enter_context(Worker(name, chosen.threads, chosen.device)) for name in names}
         versions = {}
         for name, worker in list(workers.items()):
             versions[name], missing = worker.greet()

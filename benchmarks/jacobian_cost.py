@@ -3,7 +3,7 @@
 Every contender works in a process of its own (worker.py), with the same number of threads, on the same trained network
 and the same 100 images that it has not seen. Before anything is timed the answers are compared: all T with minilwa's,
 Algorithm 1 by lazy search with Algorithm 1 by all rows. Then they take turns, A B C, A B C, and medians are reported.
-Peak memory is what one call adds to the resident set of a new process.
+Peak memory is what one call adds to the resident set of a new process. With --device gpu all work there (meters.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import cases
 import numpy as np
-from harness import agree, contenders, epochs, networks_folder, options, publish, run, say
+from harness import agree, contenders, epochs, networks_folder, options, parse, publish, run, say
 from machine import describe, in_words
 from tables import ratio, table
 from timing import summary, take_turns
@@ -33,6 +33,7 @@ LABELS = {
     "algorithm1_lazy": "Algorithm 1, lazy",
     "torch_loop": "T, torch.autograd.grad",
     "torch_jacrev": "T, torch vmap(jacrev)",
+    "torch_compile": "T, torch.compile(vmap(jacrev))",
     "jax_jacrev": "T, JAX jit(vmap(jacrev))",
     "autograd_loop": "T, HIPS autograd",
 }
@@ -43,8 +44,10 @@ RATIOS = (  # the headline: one over another
     ("jacobian", "jacobian_loop"),
     ("jacobian", "torch_loop"),
     ("jacobian", "torch_jacrev"),
+    ("jacobian", "torch_compile"),
     ("jacobian", "jax_jacrev"),
     ("jacobian", "autograd_loop"),
+    ("algorithm1_lazy", "torch_jacrev"),
 )
 MEMORY_RATIOS = (("algorithm1_lazy", "jacobian"), ("jacobian", "torch_jacrev"), ("jacobian", "jax_jacrev"))
 STYLES = {
@@ -55,9 +58,11 @@ STYLES = {
     "algorithm1_lazy": "C2-o",
     "torch_loop": "C1:v",
     "torch_jacrev": "C1--s",
+    "torch_compile": "C6--s",
     "jax_jacrev": "C4--s",
     "autograd_loop": "C5:v",
 }
+PEERS = ("torch", "torch_compile", "jax", "autograd")
 TITLES = {"mlp": "784-1000-1000-K", "lenet": "LeNet"}
 CLASSES = {"mlp": tuple(cases.PLACES), "lenet": tuple(cases.PLACES)}
 QUICK = {"mlp": (10, 100), "lenet": (10,)}
@@ -65,18 +70,19 @@ TOLERANCE = 1e-4  # of T, log distances and directions, in single precision; the
 TIED = 0.05  # of the images at most may be off: where rounding breaks a tie in max-pooling, T is another one
 EXAMPLES = """  python benchmarks/jacobian_cost.py --quick
   python benchmarks/jacobian_cost.py --json cost.json --figure cost.png --networks networks
-  python benchmarks/jacobian_cost.py --kind mlp --classes 10 100 --peers torch --threads 1"""
+  python benchmarks/jacobian_cost.py --kind mlp --classes 10 100 --peers torch --threads 1
+  python benchmarks/jacobian_cost.py --device gpu --json cost.json"""
 
 
 def main() -> None:
     """Measure the cases that the command line asks for; print, draw, write."""
-    parser = options(__doc__, EXAMPLES, ("torch", "jax", "autograd"))
+    parser = options(__doc__, EXAMPLES, PEERS)
     parser.add_argument("--classes", nargs="+", type=int, choices=cases.PLACES, metavar="K", help="2, 10, 100, 1000")
     parser.add_argument("--figure", type=Path, metavar="FILE.png", default=Path("results/jacobian_cost.png"))
-    chosen = parser.parse_args()
+    chosen = parse(parser, PEERS)
     found: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as scratch, contenders(chosen.peers, chosen.threads) as (workers, versions):
-        machine = describe(chosen.threads, versions)
+    with tempfile.TemporaryDirectory() as scratch, contenders(chosen) as (workers, versions):
+        machine = describe(chosen.threads, versions, chosen.device)
         print(in_words(machine))
         publish(chosen.json, machine, found)  # a path that cannot be written to ends the run here
         for kind in chosen.kind:
@@ -108,7 +114,7 @@ def measure(workers: dict[str, Worker], case: list[Any], chosen: Any, scratch: P
     who = {key: worker for worker in workers.values() for key in worker.ask("prepare_jacobian", *case)}
     names = {key: name for name, worker in workers.items() for key in who if who[key] is worker}
     with ExitStack() as stack:
-        fresh = {key: stack.enter_context(Worker(name, chosen.threads)) for key, name in names.items()}
+        fresh = {key: stack.enter_context(Worker(name, chosen.threads, chosen.device)) for key, name in names.items()}
         first, rows = compare(who, scratch / "answer.npz")
         for worker in fresh.values():
             worker.greet()  # has imported its engine meanwhile, and now waits

@@ -32,7 +32,8 @@ def take_turns(
         for key, worker in who.items():
             estimate = min([first[key], *seconds[key]])
             count = max(1, int(TURN / estimate)) if calls is None else calls
-            seconds[key] += worker.ask("turn", key, count, calls is None and estimate < SLOW)
+            warm = chosen.device == "gpu" or (calls is None and estimate < SLOW)  # a GPU slows down in a pause
+            seconds[key] += worker.ask("turn", key, count, warm)
         say(f"  round {done + 1}: {time.monotonic() - start:.0f} s")
     return seconds
 

@@ -1,11 +1,12 @@
 """What one training step costs, by four methods, beside PyTorch and JAX doing the same mathematics.
 
-One step is a batch of 100 digits and stochastic gradient descent with momentum, in single precision. Every contender
-works in a process of its own, with the same number of threads, and starts from the same briefly trained network. First
-each goes ten steps in double and ten in single precision (if quick, three in single), and the parameters are compared.
-Then they take turns, A B C, A B C, going on over the same batches, and medians are reported. PyTorch runs eagerly, JAX
-under jax.jit, compiled before it is timed; for lwa_alpha both compute all rows of the Jacobian and take Algorithm 1 in
-its stable form. They do it a pass a row, which is as fast as vmap(jacrev) for the MLP and twice as fast for LeNet.
+One step is a batch of 100 digits (or --batch) and stochastic gradient descent with momentum, in single precision. Every
+contender works in a process of its own, with the same number of threads, and starts from the same briefly trained
+network. First each goes ten steps in double and ten in single precision (if quick, three in single), and the parameters
+are compared. Then they take turns, A B C, A B C, going on over the same batches, and medians are reported. PyTorch runs
+eagerly, JAX under jax.jit, compiled before it is timed; for lwa_alpha both compute all rows of the Jacobian and take
+Algorithm 1 in its stable form. They do it a pass a row, which is as fast as vmap(jacrev) for the MLP and twice as fast
+for LeNet. With --device gpu all work there (meters.py), PyTorch also with its network under torch.compile.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import cases
 import numpy as np
-from harness import agree, contenders, epochs, networks_folder, options, publish, run, say
+from harness import agree, contenders, epochs, networks_folder, options, parse, publish, run, say
 from machine import describe, in_words
 from tables import ratio, table
 from timing import summary, take_turns
@@ -25,24 +26,26 @@ from worker import Worker
 
 import minilwa
 
-ENGINES = ("minilwa", "torch", "jax")
+PEERS = ("torch", "torch_compile", "jax")
+ENGINES = ("minilwa", *PEERS)
 STEPS, QUICK_STEPS = 10, 3  # in a turn, and before the parameters are compared
 # ||difference of the parameters|| / ||what the steps changed in them||. In double precision this is 1e-14. In single
 # precision a ReLU or a tie in max-pooling that rounding turns the other way in one image of a batch makes it 5e-3.
 DOUBLE, SINGLE = 1e-9, 3e-2
 EXAMPLES = """  python benchmarks/training_step.py --quick
   python benchmarks/training_step.py --json step.json --networks networks
-  python benchmarks/training_step.py --kind lenet --method normal lwa_alpha --peers torch"""
+  python benchmarks/training_step.py --kind lenet --method normal lwa_alpha --peers torch
+  python benchmarks/training_step.py --device gpu --batch 1000 --json step.json"""
 
 
 def main() -> None:
     """Measure the cases that the command line asks for; print and write."""
-    parser = options(__doc__, EXAMPLES, ENGINES[1:])
+    parser = options(__doc__, EXAMPLES, PEERS)
     parser.add_argument("--method", nargs="+", choices=cases.METHODS, default=list(cases.METHODS), help="default: all")
-    chosen = parser.parse_args()
+    chosen = parse(parser, PEERS)
     found: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as scratch, contenders(chosen.peers, chosen.threads) as (workers, versions):
-        machine = describe(chosen.threads, versions)
+    with tempfile.TemporaryDirectory() as scratch, contenders(chosen) as (workers, versions):
+        machine = describe(chosen.threads, versions, chosen.device)
         print(in_words(machine))
         publish(chosen.json, machine, found)  # a path that cannot be written to ends the run here
         data = cases.digits(10)
@@ -103,11 +106,12 @@ def apart(parameters: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> f
 
 def report(found: list[dict[str, Any]]) -> str:
     """All cases: milliseconds a step, and the ratios."""
-    rows: list[list[Any]] = [["", "method", *(f"{name}, ms" for name in ENGINES), "minilwa/torch", "minilwa/jax"]]
+    names = [*(f"{name}, ms" for name in ENGINES), *(f"minilwa/{peer}" for peer in PEERS)]
+    rows: list[list[Any]] = [["", "method", *names]]
     for case in found:
         seconds = case["seconds"]
         times = [None if seconds[name] is None else 1e3 * seconds[name] for name in ENGINES]
-        ratios = [ratio(seconds, "minilwa", peer) for peer in ENGINES[1:]]
+        ratios = [ratio(seconds, "minilwa", peer) for peer in PEERS]
         rows.append([case["network"], case["method"], *times, *ratios])
     return table(rows)
 

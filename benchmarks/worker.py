@@ -8,8 +8,6 @@ median was 28 ms where it is 23 (5% of its calls above 117, where it is 28), and
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import importlib
 import json
 import os
@@ -18,11 +16,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cases import Case
+from meters import ENVIRONMENT, Meter, meter
 
 PAUSE = 0.05  # seconds; OpenBLAS spins longest
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")  # NPROC is what XLA reads
@@ -44,10 +42,10 @@ class Failed(Exception):
 class Worker:
     """A contender's process, seen from outside. It starts at once; `greet` waits until it has imported its engine."""
 
-    def __init__(self, name: str, threads: int) -> None:
-        environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu"}
+    def __init__(self, name: str, threads: int, device: str) -> None:
+        environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), **ENVIRONMENT[device]}
         environment = {name: value for name, value in environment.items() if name not in KERNELS}
-        command = [sys.executable, __file__, name, str(threads)]
+        command = [sys.executable, __file__, name, str(threads), device]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)  # Ctrl-C is ours
 
@@ -90,66 +88,42 @@ class Worker:
 class Desk:
     """The contender's side: a case, its calls by key, and what can be measured of them."""
 
-    def __init__(self, contender: Any) -> None:
-        self.contender = contender
+    def __init__(self, contender: Any, meter: Meter, device: str) -> None:
+        self.contender, self.meter, self.device = contender, meter, device
         self.calls: dict[str, Callable[[], dict[str, Any]]] = {}
 
     def prepare_jacobian(self, *case: Any) -> list[str]:
         """The keys of what this contender computes for a case (the arguments of `Case.read`)."""
-        self.calls = self.contender.jacobian(Case.read(*case))
+        self.calls = self.contender.jacobian(Case.read(*case, self.device))
         return list(self.calls)
 
     def prepare_training(self, key: str, method: str, steps: int, *case: Any) -> None:
         """A call that goes ``steps`` of ``method`` on."""
-        self.calls = {key: self.contender.training(Case.read(*case), method, steps)}
+        self.calls = {key: self.contender.training(Case.read(*case, self.device), method, steps)}
 
     def answer(self, key: str, path: str) -> float:
         """Leave the result of a first call in the file ``path``; its seconds."""
-        start = time.perf_counter()
-        arrays = self.calls[key]()
-        seconds = time.perf_counter() - start
-        np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})
+        seconds, arrays = self.meter.seconds(self.calls[key])
+        np.savez(path, **{name: self.meter.to_numpy(array) for name, array in arrays.items()})
         return seconds
 
     def turn(self, key: str, calls: int, warm: bool) -> list[float]:
         """The seconds of some calls, one after another; with ``warm`` one more that is not counted comes first."""
         time.sleep(PAUSE)
-        seconds = []
-        for _ in range(calls + warm):
-            start = time.perf_counter()
-            self.calls[key]()
-            seconds.append(time.perf_counter() - start)
-        return seconds[warm:]
+        return [self.meter.seconds(self.calls[key])[0] for _ in range(calls + warm)][warm:]
 
     def peak(self, key: str, *case: Any) -> int | None:
-        """Bytes that one call adds to this process at most; for that it must be a new one.
+        """Bytes that one call adds at most, by the `Meter`; for that this must be a new process.
 
-        The growth of the resident set, as Linux keeps its peak, over what it was before the call. Before that the same
-        call on one image has loaded and computed whatever is needed once: libraries, threads, the bounds of a network.
-        None where there is no such record.
+        Before that the same call on one image has loaded and computed whatever is needed once: libraries, threads, the
+        bounds of a network.
         """
-        whole = Case.read(*case)
+        whole = Case.read(*case, self.device)
         self.contender.jacobian(replace(whole, x=whole.x[:1], y=whole.y[:1]))[key]()
-        call = self.contender.jacobian(whole)[key]
-        gc.collect()
-        if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-            libc.malloc_trim(0)  # what is free goes back to the system, so that taking it again counts
-        try:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is resident
-        except OSError:
-            return None
-        before = resident("VmRSS")
-        call()
-        return resident("VmHWM") - before
+        return self.meter.peak(self.contender.jacobian(whole)[key])
 
 
-def resident(field: str) -> int:
-    """Bytes, by a field of /proc/self/status: VmRSS as it is, VmHWM at its peak."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{field}:"))
-    return 1024 * int(line.split()[1])
-
-
-def serve(name: str, threads: int) -> None:
+def serve(name: str, threads: int, device: str) -> None:
     """Answer requests until there are no more."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints is no reply
@@ -161,10 +135,11 @@ def serve(name: str, threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     try:
         contender = importlib.import_module(f"contender_{name}")
-    except ImportError as error:
-        return reply(version=None, missing=str(error))
+        measures = meter(name, device)
+    except Exception as error:  # each engine has its own for a GPU that it cannot use
+        return reply(version=None, missing=str(error) or type(error).__name__)
     reply(version=contender.VERSION, missing="")
-    desk = Desk(contender)
+    desk = Desk(contender, measures, device)
     for line in sys.stdin:
         do, arguments = json.loads(line)
         try:
@@ -175,4 +150,4 @@ def serve(name: str, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3])

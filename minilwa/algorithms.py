@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.backend import Array, frozen
+from minilwa.backend import Array, frozen, fused
 from minilwa.checks import check_images
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network, split
@@ -62,14 +62,16 @@ class SGD:
 
     def step(self, network: Network, velocity: Tree, gradient: Tree) -> tuple[Network, Tree]:
         """The network and the velocity after one step."""
-
-        def faster(v, g):
-            v = float(self.momentum) * v
-            v -= float(self.rate) * g
-            return v
-
-        velocity = tree_map(faster, velocity, gradient)
+        velocity = tree_map(lambda v, g: faster(v, g, float(self.momentum), float(self.rate)), velocity, gradient)
         return network.with_parameters(tree_map(lambda p, v: frozen(p + v), network.parameters, velocity)), velocity
+
+
+@fused
+def faster(v: Array, g: Array, momentum: float, rate: float) -> Array:
+    """The velocity ``v`` after a step against the gradient ``g``."""
+    v = momentum * v
+    v -= rate * g
+    return v
 
 
 def batch_loss(parameters: Tree, x: Any, network: Network, y: Array, rng: np.random.Generator | None = None) -> Any:

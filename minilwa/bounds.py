@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilwa.backend import Array, device_of, is_frozen, like, namespace, to_numpy
+from minilwa.backend import Array, device_of, is_frozen, namespace, to_numpy
 
 SLACK = 1 + 1e-5  # more than rounding in float32 can take off a bound
 RENEW = 0.5  # the drift, in parts of the bound, from which on a bound is computed anew
@@ -38,20 +38,20 @@ class Memory:
     entries: dict[Any, tuple[Array, Any]] = field(default_factory=dict)  # a copy, or the weights themselves if frozen
 
     def recall(self, place: Any, weights: Array, shape: tuple[int, ...], bound: WeightBound) -> Any:
-        """The bound of ``weights``: remembered, with what they have drifted since added, or computed."""
+        """The bound of ``weights``, on the host: remembered, with what they have drifted since added, or computed."""
         key = place, device_of(weights), weights.shape, shape, bound.norm
         if key in self.entries:
             copy, known = self.entries[key]
             if copy is not weights:
                 squares = namespace(weights).square(weights - copy)  # summed in pairs: a running sum would lose digits
                 lost = squares.size * np.finfo(np.float32).tiny  # what can have fallen below the smallest float
-                drift = bound.per_frobenius * math.sqrt(float(squares.sum()) + lost) * SLACK
-                if drift <= RENEW * float(known.max()):
+                drift = bound.per_frobenius * math.sqrt(squares.sum().item() + lost) * SLACK
+                if drift <= RENEW * known.max():
                     return known + drift
             elif is_frozen(weights):
                 return known
         exact = np.asarray(bound.norm(to_numpy(weights).astype(np.float64), shape))
-        known = like((exact * SLACK).astype(weights.dtype), weights)
+        known = (exact * SLACK).astype(weights.dtype)
         self.entries[key] = weights if is_frozen(weights) else weights.copy(), known
         return known
 

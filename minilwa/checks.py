@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from minilwa.backend import Array, namespace
 from minilwa.errors import InputError
 from minilwa.networks import Network
 
+VALUES_ARE_KNOWN = ContextVar("values are known", default=False)
+
+
+@contextmanager
+def values_known() -> Iterator[None]:
+    """Within, only shapes and dtypes are checked: the batches come from a set whose values were checked as a whole.
+
+    A GPU's host has to wait for a value that it looks at, and a loop over batches must not wait.
+    """
+    token = VALUES_ARE_KNOWN.set(True)
+    try:
+        yield
+    finally:
+        VALUES_ARE_KNOWN.reset(token)
+
+
+def finite(*arrays: Array) -> bool:
+    """Whether all numbers in ``arrays`` are finite."""
+    return all(namespace(a).isfinite(a).all().item() for a in arrays)
+
 
 def check_images(network: Network, x: Array) -> None:
     """InputError unless ``x`` is a non-empty finite float batch ``(N, *network.input_shape)`` of its dtype."""
-    xp = namespace(x)
     network.check_batch(x)
-    if not xp.isfinite(x).all():
+    if not VALUES_ARE_KNOWN.get() and not finite(x):
         raise InputError("x", "NaN or infinite values", "finite pixels")
 
 
@@ -26,8 +48,11 @@ def check_labels(network: Network, x: Array, y: Array) -> None:
         raise InputError("y", f"dtype {y.dtype}", "integer labels")
     if network.classes < 2:
         raise InputError("network", "1 class", "at least 2")
-    if int(y.min()) < 0 or int(y.max()) >= network.classes:
-        raise InputError("y", f"labels from {int(y.min())} to {int(y.max())}", f"0 to {network.classes - 1}")
+    if VALUES_ARE_KNOWN.get():
+        return
+    lowest, highest = y.min().item(), y.max().item()
+    if lowest < 0 or highest >= network.classes:
+        raise InputError("y", f"labels from {lowest} to {highest}", f"0 to {network.classes - 1}")
 
 
 def check_radius(radius: float) -> None:

@@ -47,7 +47,7 @@ class Dataset:
     @property
     def classes(self) -> int:
         """K, the number of classes: the labels are 0 to K - 1."""
-        return int(self.y_train.max()) + 1
+        return self.y_train.max().item() + 1
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -126,7 +126,7 @@ def as_images(key: str, images: np.ndarray, dtype: str, device: str) -> Array:
         pixels = asarray(images[:, None] if images.ndim == 3 else images, dtype, device)
     if images.dtype == np.uint8:
         pixels /= 256  # in place: the floats are a new array
-    elif not namespace(pixels).isfinite(pixels).all():
+    elif not namespace(pixels).isfinite(pixels).all().item():
         raise InputError(key, f"NaN or infinite pixels (as {dtype})", "finite pixels")
     return pixels
 
@@ -170,6 +170,6 @@ def describe(dataset: Dataset) -> str:
     ]
     for part, x, y in (("train", dataset.x_train, dataset.y_train), ("test", dataset.x_test, dataset.y_test)):
         counts = np.bincount(to_numpy(y), minlength=dataset.classes)
-        lines.append(f"{part:5}  {len(y):,} images, pixels {float(x.min()):.4g} to {float(x.max()):.4g}")
+        lines.append(f"{part:5}  {len(y):,} images, pixels {x.min().item():.4g} to {x.max().item():.4g}")
         lines.append(f"       by class: {' '.join(str(n) for n in counts)}")
     return "\n".join(lines)

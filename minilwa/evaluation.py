@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from minilwa.backend import Array, namespace
-from minilwa.checks import check_images, check_labels, check_radius
+from minilwa.checks import check_images, check_labels, check_radius, values_known
 from minilwa.directions import Direction
 from minilwa.networks import Network
 from minilwa.norms import Norm, rescale
@@ -66,7 +64,7 @@ def clean_score(network: Network, x: Array, y: Array) -> Score:
     """The score on images ``(N, *shape)`` with labels ``(N,)``, as they are."""
     check_images(network, x)
     check_labels(network, x, y)
-    return Score(int((predict(network, x) == y).sum()), len(x))
+    return Score((predict(network, x) == y).sum().item(), len(x))
 
 
 def attacked_scores(
@@ -88,16 +86,19 @@ def attacked_scores(
     check_labels(network, x, y)
     for radius in radii:
         check_radius(radius)
-    correct, zeros = np.zeros(len(radii), dtype=int), 0
+    correct: list[Any] = [0] * len(radii)  # on the device, as is `zeros`, until all is done
+    zeros: Any = 0
     for part in parts(len(x)):
         right = predict(network, x[part]) == y[part]
-        steps = along(network, x[part], y[part])
-        zeros += int((steps.reshape(len(steps), -1) == 0).all(axis=1).sum())
+        with values_known():
+            steps = along(network, x[part], y[part])
+        zeros = zeros + (steps.reshape(len(steps), -1) == 0).all(axis=1).sum()
         for i, radius in enumerate(radii):
             x_hat = moved(x[part], steps, radius, norm, clip)
-            correct[i] += int((right & (predict(network, x_hat) == y[part])).sum())
+            correct[i] = correct[i] + (right & (predict(network, x_hat) == y[part])).sum()
         tick(len(steps))
-    return [Score(int(c), len(x), zeros) for c in correct]
+    zeros = zeros.item()
+    return [Score(c.item(), len(x), zeros) for c in correct]
 
 
 def moved(x: Array, steps: Array, radius: float, norm: Norm = "l2", clip: bool = False) -> Array:
@@ -114,6 +115,7 @@ def adversarial_images(
     check_labels(network, x, y)
     check_radius(radius)
     xp = namespace(x)
-    return xp.concatenate(
-        [moved(x[part], along(network, x[part], y[part]), radius, norm, clip) for part in parts(len(x))]
-    )
+    with values_known():
+        return xp.concatenate(
+            [moved(x[part], along(network, x[part], y[part]), radius, norm, clip) for part in parts(len(x))]
+        )

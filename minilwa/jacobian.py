@@ -20,8 +20,9 @@ def jacobian_rows(
 
     With a network this is the paper's alpha ``(N, K)`` and T = d alpha / dx ``(N, K, *x.shape[1:])`` (section 2); with
     ``network.logits`` it is z and the rows J. ``rows`` picks classes, in that order: ``(N, len(rows), ...)``.
-    ``chunk`` rows at most go into one backward pass, which bounds the memory beyond the result itself: `TOGETHER` rows
-    of all samples unless given.
+    ``chunk`` rows at most go into one backward pass (`TOGETHER` rows of all samples unless given). That bounds the
+    memory beyond the result and the forward pass: for each of those rows of each sample it is at most three times the
+    largest array that the forward pass of one sample makes, the columns of a convolution included.
     """
     value, pullback = vjp(function, x)
     if value.ndim != 2 or len(value) != len(x):
@@ -34,14 +35,15 @@ def jacobian_rows(
     (chunk,) = _whole("chunk", [max(1, TOGETHER // max(1, samples)) if chunk is None else chunk])
     if chunk < 1:
         raise InputError("chunk", chunk, "a number of rows >= 1")
+    numbers = xp.arange(classes) if rows is None else xp.asarray(wanted)
     T = None if chunk >= len(wanted) else xp.empty((samples, len(wanted), *x.shape[1:]), dtype=value.dtype)
     for start in range(0, len(wanted), chunk):
-        picked = xp.asarray(wanted[start : start + chunk])[:, None, None] == xp.arange(classes)  # (R, 1, K)
+        picked = numbers[start : start + chunk, None, None] == xp.arange(classes)  # (R, 1, K)
         cotangents = xp.broadcast_to(picked, (len(picked), samples, classes)).astype(value.dtype)
-        rows = xp.moveaxis(pullback(cotangents)[0], 0, 1)  # (N, R, *x.shape[1:])
+        found = xp.moveaxis(pullback(cotangents)[0], 0, 1)  # (N, R, *x.shape[1:])
         if T is None:
-            return value, rows
-        T[:, start : start + chunk] = rows
+            return value, found
+        T[:, start : start + chunk] = found
     return value, T
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minilwa.backend import Array, namespace
+from minilwa.backend import Array, namespace, to_numpy
 from minilwa.bounds import SLACK, WeightBound
 from minilwa.checks import check_images, check_labels
 from minilwa.errors import InputError
@@ -200,7 +201,10 @@ class Search:
 
     def unproven(self, some: Array) -> Array:
         """Those of ``some`` of which another class may still be the nearest; the span goes on with them alone."""
-        kept = self.searched[some] & (self.best[some] < MARGIN * self.U[some].max(axis=-1))
+        open_ = self.searched[some] & (self.best[some] < MARGIN * self.U[some].max(axis=-1))
+        (kept,) = namespace(open_).nonzero(open_)  # how many they are is all that a round has to know
+        if len(kept) == len(some):
+            return some
         self.span.keep(kept)
         return some[kept]
 
@@ -209,12 +213,11 @@ class Search:
         xp = namespace(self.x)
         if not self.span.basis:
             self.span.add(self.start[some], self.G[some])
-        place = xp.full(len(self.x), -1)
-        place[some] = xp.arange(len(some))
         for turn in self.turns:
-            kept = place[turn.some] >= 0
-            start, row = (xp.zeros((len(some), a.shape[1]), dtype=a.dtype) for a in (turn.starts, turn.rows))
-            start[place[turn.some[kept]]], row[place[turn.some[kept]]] = turn.starts[kept], turn.rows[kept]
+            place = xp.full(len(self.x), -1)
+            place[turn.some] = xp.arange(len(turn.some))
+            place = place[some]  # -1 for samples that the turn is not about
+            start, row = (xp.where((place >= 0)[:, None], a[place], 0) for a in (turn.starts, turn.rows))
             self.span.add(start, row)
         self.U[some] = xp.fmin(self.U[some], self.span.bounds(self.size[some], self.t[some]))
 
@@ -223,8 +226,11 @@ class Search:
         N = len(self.x)
         order = (-self.U[some]).argsort(axis=-1)[:, :N].T
         wanted = self.best[some] < MARGIN * self.U[some, order]  # (turns, len(some))
-        width = max(1, int((wanted.sum(axis=-1).cumsum() <= N).sum()))
-        picks = [(some[sel], classes[sel]) for sel, classes in zip(wanted[:width], order, strict=False) if sel.any()]
+        ends = to_numpy(wanted.sum(axis=-1).cumsum())
+        ends = ends[: max(1, (ends <= N).sum())].tolist()
+        turns, places = namespace(wanted).nonzero(wanted[: len(ends)])  # turn by turn
+        chosen, classes = some[places], order[turns, places]
+        picks = [(chosen[a:b], classes[a:b]) for a, b in pairwise([0, *ends]) if a < b]
         return pull_turns(self.body, self.x, self.pullback, [(*pick, self.starts(*pick)) for pick in picks])
 
     def found(self) -> Found:
@@ -271,7 +277,7 @@ def stretch_of(network: Network, x: Array, norm: Norm) -> Array | None:
             place = i - len(network.layers)  # from the end, so that a split network's classifier finds its own again
             bound = network.memory.recall(place, network.parameters[i]["w"], network.shapes[i], bound)
         product = product * bound
-    return namespace(x).asarray(product, dtype=x.dtype)
+    return namespace(x).full((), product, dtype=x.dtype)
 
 
 def all_rows(network: Network, x: Array, norm: Norm, y: Array | None) -> Found:

@@ -93,7 +93,7 @@ def check_ball(norm: Norm) -> None:
 def project(r: Array, radius: float | Array, norm: Norm) -> Array:
     """The nearest point to ``r`` ``(N, *shape)``, in L2, of the ball ||r|| <= ``radius``, a number or ``(N,)``."""
     xp, flat = namespace(r), r.reshape(len(r), -1)
-    c = xp.broadcast_to(xp.asarray(radius, dtype=r.dtype), (len(r),))[:, None]
+    c = xp.full(len(r), radius, dtype=r.dtype)[:, None]
     if exponent(norm) == math.inf:
         return xp.clip(flat, -c, c).reshape(r.shape)
     total = length(flat, norm)[:, None]
@@ -104,7 +104,7 @@ def draw_in_ball(x: Array, radius: float | Array, norm: Norm, rng: np.random.Gen
     """Uniform in the ball of ``radius``, a number or ``(N,)``: one draw for each sample of ``x`` ``(N, *shape)``."""
     xp, flat = namespace(x), x.reshape(len(x), -1)
     if exponent(norm) == math.inf:
-        c = xp.broadcast_to(xp.asarray(radius, dtype=x.dtype), (len(x),))[:, None]
+        c = xp.full(len(x), radius, dtype=x.dtype)[:, None]
         return (c * (2 * uniform(rng, flat).astype(x.dtype) - 1)).reshape(x.shape)
     lengths = radius * uniform(rng, flat[:, 0]) ** (1 / flat.shape[1])  # a ball's volume grows like radius^D
     return rescale(normal(rng, x), lengths, "l2")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.backend import Array, namespace, uniform
+from minilwa.backend import Array, fused, namespace, uniform
 from minilwa.errors import InputError
 from minilwa.tape import Node, op
 
@@ -211,13 +211,23 @@ def max(a, *, axis, keepdims=False):
 @op
 def relu(a):
     value = namespace(a).maximum(a, 0)
-    return value, (lambda g: g * (value > 0),)
+    return value, (lambda g: times_slope_of_relu(g, value),)
+
+
+@fused
+def times_slope_of_relu(g, value):
+    return g * (value > 0)
 
 
 @op
 def tanh(a):
     value = namespace(a).tanh(a)
-    return value, (lambda g: g * (1 - value * value),)
+    return value, (lambda g: times_slope_of_tanh(g, value),)
+
+
+@fused
+def times_slope_of_tanh(g, value):
+    return g * (1 - value * value)
 
 
 @op

@@ -59,7 +59,7 @@ class Span:
         self.basis: list[Known] = []
 
     def keep(self, kept: Array) -> None:
-        """Go on with some of the samples, ``kept`` ``(N,)`` of bools."""
+        """Go on with some of the samples: their places ``kept``."""
         self.slopes, self.predicted = self.slopes[kept], self.predicted[kept]
         self.doubt, self.left = self.doubt[kept], self.left[kept]
         self.basis = [Known(*(a[kept] for a in known)) for known in self.basis]

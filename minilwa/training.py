@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from minilwa.algorithms import SGD
-from minilwa.backend import Array, device_of, like, namespace, to_numpy
+from minilwa.backend import Array, device_of, like, to_numpy
 from minilwa.bounds import Memory
-from minilwa.checks import check_images, check_labels
+from minilwa.checks import check_images, check_labels, finite, values_known
 from minilwa.data import centre, random_crops
 from minilwa.errors import InputError
 from minilwa.methods import Method
@@ -101,8 +101,9 @@ def train(
         network = replace(network, memory=Memory())  # what is remembered of bounds is not part of a checkpoint
         rng = np.random.default_rng([recipe.seed, epoch])
         batches = shuffled_batches(x, y, recipe, rng, tick)
-        network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
-        if not all(bool(namespace(p).isfinite(p).all()) for p in leaves(network.parameters)):
+        with values_known():
+            network, velocity = method.epoch(network, velocity, batches, recipe.sgd(epoch), rng)
+        if not finite(*leaves(network.parameters)):
             raise InputError("rate", recipe.rate, "one that converges", f"Weights overflowed in epoch {epoch + 1}.")
         keep(epoch + 1, network)
         if checkpoint is not None:
@@ -126,9 +127,9 @@ def shuffled_batches(
     x: Array, y: Array, recipe: Recipe, rng: np.random.Generator, tick: Callable[[int], object]
 ) -> Iterator[tuple[Array, Array]]:
     """All images once, in an order drawn from ``rng``, the same on every device, cropped as the recipe says."""
-    order = rng.permutation(len(x))
+    order = like(rng.permutation(len(x)), x)
     for start in range(0, len(x), recipe.batch):
-        chosen = like(order[start : start + recipe.batch], x)
+        chosen = order[start : start + recipe.batch]
         yield random_crops(x[chosen], recipe.crop, rng) if recipe.crop else x[chosen], y[chosen]
         tick(len(chosen))
 

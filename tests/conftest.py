@@ -9,6 +9,14 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 
 from hypothesis import settings
+from second_run import (  # noqa: F401
+    gpu,
+    library,
+    pytest_addoption,
+    pytest_generate_tests,
+    pytest_pyfunc_call,
+    pytest_terminal_summary,
+)
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minilwa.algorithms import SGD, algorithm_1, algorithm_2, algorithm_3, batch_loss, goodfellow, loss_gradient
+from minilwa.backend import to_numpy
 from minilwa.directions import DIRECTIONS, adv_alpha, adv_loss, direction, no_perturbation, perturbation
 from minilwa.errors import InputError
 from minilwa.layers import conv, dense, dropout, flatten, max_pool, relu, softmax, tanh
@@ -66,7 +67,7 @@ class Recorder:
         self.gradients = []
 
     def step(self, network, velocity, gradient):
-        self.gradients.append(gradient)
+        self.gradients.append(tree_map(to_numpy, gradient))
         return network, velocity
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import minilwa
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 KEYS = ["gradient", "jacobian_loop", "jacobian", "algorithm1_full", "algorithm1_lazy"]
-PEERS = ["torch_loop", "torch_jacrev", "jax_jacrev", "autograd_loop"]
+PEERS = ["torch_loop", "torch_jacrev", "torch_compile", "jax_jacrev", "autograd_loop"]
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def run(tmp_path_factory):
     def run(script, *arguments):
         command = [sys.executable, BENCHMARKS / script, "--networks", folder, "--json", folder / "out.json"]
         small = ["--quick", "--kind", "mlp", "--batch", "10", "--epochs", "1", "--threads", "1"]
-        environment = os.environ | {"PYTHONPATH": str(folder)}
+        paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"PYTHONPATH": paths}
         found = subprocess.run(
             [*command, *small, *arguments], capture_output=True, text=True, check=False, env=environment, cwd=folder
         )
@@ -149,7 +151,7 @@ def test_training_step(run):
     assert "torch is left out: no torch here" in out
     assert [(case["network"], case["method"]) for case in result["cases"]] == [("mlp", "normal"), ("mlp", "lwa_alpha")]
     for case in result["cases"]:
-        assert list(case["seconds"]) == ["minilwa", "torch", "jax"]
+        assert list(case["seconds"]) == ["minilwa", "torch", "torch_compile", "jax"]
         assert case["seconds"]["minilwa"] > 0
         assert case["seconds"]["torch"] is case["seconds"]["jax"] is None
 
@@ -159,7 +161,102 @@ def test_help_and_wrong_options(script):
     command = [sys.executable, BENCHMARKS / script]
     helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert f"python benchmarks/{script} --quick" in helped.stdout.split("Examples:")[1]
+    assert "TF32 is off for all" in " ".join(helped.stdout.split())
     wrong = subprocess.run([*command, "--batch", "0"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "0 is not a number >= 1" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+# --- on a GPU, which none of this needs ------------------------------------------------------------------------------
+
+
+class FakeCuda:
+    """The part of `cupy.cuda` that a benchmark takes: events that tell when they were reached, in milliseconds."""
+
+    def __init__(self):
+        self.now, self.told, self.hooks = 0.0, [], []
+        fake = self
+
+        class Event:
+            def record(self):
+                self.at = fake.now
+                fake.told.append("record")
+
+            def synchronize(self):
+                fake.told.append("synchronize")
+
+        class MemoryHook:
+            def __enter__(self):
+                fake.hooks.append(self)
+                return self
+
+            def __exit__(self, *exception):
+                fake.hooks.remove(self)
+
+        self.Event, self.MemoryHook = Event, MemoryHook
+
+    def get_elapsed_time(self, start, end):
+        return end.at - start.at
+
+    def compute(self, milliseconds):
+        self.now += milliseconds
+        self.told.append("call")
+        return "result"
+
+    def allocate(self, *sizes):
+        for size in sizes:
+            for hook in self.hooks:
+                keywords = {"device_id": 0, "mem_size": abs(size), "mem_ptr": 1, "pmem_id": 1}
+                if size > 0:
+                    hook.malloc_postprocess(**keywords, size=size)
+                else:
+                    hook.free_postprocess(**keywords)
+
+
+@pytest.fixture
+def fake_gpu(modules, monkeypatch):
+    meters, cuda = modules("meters"), FakeCuda()
+    monkeypatch.setattr(meters, "device_namespace", lambda device: types.SimpleNamespace(cuda=cuda, asnumpy=np.asarray))
+    return cuda, meters.meter("minilwa", "gpu")
+
+
+def test_a_gpu_s_time_is_between_two_events_around_the_call(fake_gpu):
+    cuda, meter = fake_gpu
+    assert meter.seconds(lambda: cuda.compute(20)) == (0.02, "result")
+    assert cuda.told == ["record", "call", "record", "synchronize"]
+
+
+def test_a_gpu_s_peak_is_what_is_in_use_at_most(fake_gpu):
+    cuda, meter = fake_gpu
+    cuda.allocate(1 << 20)  # before the call
+    assert meter.peak(lambda: cuda.allocate(512, 1024, -512, 256, -1024, 512)) == 1536
+    assert not cuda.hooks
+
+
+def test_a_turn_on_a_gpu_starts_with_a_call_that_is_not_counted(modules):
+    asked = []
+    worker = types.SimpleNamespace(ask=lambda do, key, calls, warm: asked.append(warm) or [1.0] * calls)
+    for device in ("gpu", "cpu"):
+        chosen = types.SimpleNamespace(rounds=1, quick=False, seconds=60, device=device)
+        modules("timing").take_turns({"key": worker}, {"key": 1.0}, chosen, calls=1)
+    assert asked == [True, False]
+
+
+@pytest.mark.parametrize("script", ["jacobian_cost.py", "training_step.py"])
+def test_without_a_gpu_one_sentence_says_so(script, tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ImportError('no cupy here')")
+    command = [sys.executable, BENCHMARKS / script, "--device", "gpu"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert found.stderr.startswith('error: device: got "gpu" (no cupy here), expected a working CUDA device and CuPy.')
+    assert found.stderr.count("\n") == 1
+
+
+def test_an_engine_that_sees_no_gpu_is_left_out(modules):
+    with modules("worker").Worker("autograd", 1, "gpu") as worker:
+        version, missing = worker.greet()
+    assert version is None
+    assert missing == "autograd knows no GPU"

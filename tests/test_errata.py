@@ -1,6 +1,7 @@
 """The errata of the paper, one by one: the formula as printed fails, the corrected one does what the text says."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -271,7 +272,7 @@ def test_item_2_is_goodfellows_method_only_with_the_minus_sign(case):
     alpha, T = jacobian_rows(network, x)
     y = np.arange(len(x)) % alpha.shape[1]
     T_y = T[np.arange(len(x)), y]
-    _, (gradient,) = value_and_gradient(lambda x: batch_loss(network.parameters, x, network, y), x)
+    _, (gradient,) = value_and_gradient(partial(batch_loss, network.parameters, network=network, y=y), x)
     of_each_loss = len(x) * gradient
     alpha_y = alpha[np.arange(len(x)), y][:, None, None]
     np.testing.assert_allclose(of_each_loss, -T_y / alpha_y, atol=1e-10)

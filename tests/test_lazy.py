@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from minilwa import parallel, tape
 from minilwa.algorithms import SGD, algorithm_1, loss_gradient
+from minilwa.backend import to_numpy
 from minilwa.data import load
 from minilwa.directions import adv_alpha
 from minilwa.errors import InputError
@@ -423,11 +424,11 @@ class Spy:
         @tape.op
         def identity(x):
             self.forward.append(len(x))
-            samples = [self.number[sample.tobytes()] for sample in x]
+            samples = [self.number[sample.tobytes()] for sample in to_numpy(x)]
 
             def vjp(g):
                 self.together += len(x) == len(self.rows)
-                for rows in g.reshape(-1, len(x), x[0].size):
+                for rows in to_numpy(g).reshape(-1, len(x), x[0].size):
                     for n, row in zip(samples, rows, strict=True):
                         if row.any():
                             self.rows[n].append(row)

@@ -391,13 +391,21 @@ def test_gpu_without_cupy(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("cudaErrorNoDevice: no device\nsecond line"), MemoryError(), OSError(2, "libcuda.so")]
+    "error", [RuntimeError("cudaErrorNoDevice: no device\nsecond line"), MemoryError(), OSError(2, "libnvrtc.so")]
 )
-def test_gpu_with_a_cupy_that_does_not_work(monkeypatch, error):
-    def arange(n):
-        raise error
+@pytest.mark.parametrize("failing", ["arange", "sum", "item"])
+def test_gpu_with_a_cupy_that_does_not_work(monkeypatch, error, failing):
+    """No device, no memory, no compiler for the kernel, or its crash: each shows at another step of the trial."""
 
-    monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(arange=arange))
+    def step(name, then):
+        def run(*args):
+            if name == failing:
+                raise error
+            return then
+
+        return types.SimpleNamespace(**{name: run})
+
+    monkeypatch.setitem(sys.modules, "cupy", step("arange", step("sum", step("item", 1))))
     refuses_gpu()
 
 

@@ -1,6 +1,9 @@
 """One check of all that a vjp promises, for any function of arrays, and what hypothesis draws for it."""
 
+import sys
+
 import numpy as np
+import strict_cupy
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,6 +13,9 @@ from minilwa.tape import vjp
 STEP = 1e-4  # of the central differences: an error of order STEP^4 = 1e-16 from curvature, 1e-16 / STEP from rounding
 DIFFERENCE = 1e-9  # allowed per output element, relative to 1 + |its derivative|: float32 inside would show
 ROUNDING = 1e-12  # for the same sums added up in another order
+
+ON_GPU = False  # set by second_run.py: results are compared with CuPy's too
+OTHERWISE = 1e-11  # relative to the largest entry: the same numbers, rounded otherwise
 
 SEEDS = st.integers(0, 2**32 - 1)
 STACKS = st.sampled_from([(), (1,), (3,), (2, 2), (0,)])
@@ -68,6 +74,9 @@ def check_vjp(function, *arrays, stack, seed):
     check_loop_of_rows(pullback, cotangent, gradients, stack)
     check_alone(function, arrays, cotangent, gradients)
     check_layouts(function, arrays, value, cotangent, gradients)
+    check_on_device(function, arrays, value, cotangent, gradients)
+    if ON_GPU:
+        check_on_gpu(function, arrays, value, cotangent, gradients)
     return value
 
 
@@ -142,3 +151,21 @@ def check_layouts(function, arrays, value, cotangent, gradients):
     repeated = pullback(np.broadcast_to(1.5, cotangent.shape))
     for gradient, other in zip(pullback(np.full(cotangent.shape, 1.5)), repeated, strict=True):
         assert_allclose(other, gradient, ROUNDING, ROUNDING, err_msg="a broadcast cotangent")
+
+
+def check_on_device(function, arrays, value, cotangent, gradients):
+    """On the stand-in for CuPy the results have the same bits, and nothing is transferred but what a test sends."""
+    with strict_cupy.installed(), strict_cupy.no_transfers(["asarray tape.vjp"]):
+        on_device, pullback = vjp(function, *map(strict_cupy.ndarray, arrays))
+        pulled = pullback(strict_cupy.ndarray(cotangent))
+    for found, expected in zip((on_device, *pulled), (value, *gradients), strict=True):
+        assert_array_equal(strict_cupy.host(found), expected, err_msg="on the stand-in for CuPy")
+
+
+def check_on_gpu(function, arrays, value, cotangent, gradients):
+    """On CuPy the results are the same within rounding."""
+    cupy = sys.modules["cupy"]
+    on_gpu, pullback = vjp(function, *map(cupy.asarray, arrays))
+    for found, expected in zip((on_gpu, *pullback(cupy.asarray(cotangent))), (value, *gradients), strict=True):
+        largest = np.abs(expected).max(initial=0)
+        assert_allclose(found.get(), expected, OTHERWISE, OTHERWISE * largest, err_msg="on CuPy")

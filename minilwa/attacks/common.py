@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.backend import Array, namespace
-from minilwa.checks import check_images, check_labels
+from minilwa.backend import Array, namespace, to_numpy
+from minilwa.checks import check_images, check_labels, values_known
 from minilwa.directions import onehot
 from minilwa.errors import InputError
 from minilwa.evaluation import BATCH, parts, predict
@@ -49,7 +49,7 @@ class Gradients:
 
     def describe(self) -> dict[str, int]:
         """The counts as plain JSON data."""
-        return {"total": self.total, "zero": int(self.zero), "not_finite": int(self.not_finite)}
+        return {"total": self.total, "zero": int(to_numpy(self.zero)), "not_finite": int(to_numpy(self.not_finite))}
 
 
 def on_the_right(
@@ -61,17 +61,18 @@ def on_the_right(
     """
     check_images(network, x)
     check_labels(network, x, y)
-    if clip and not (x.min() >= 0 and x.max() <= 1):
-        raise InputError(
-            "x", f"values from {float(x.min()):g} to {float(x.max()):g}", "pixels in [0, 1] with clip=True"
-        )
+    if clip:
+        lowest, highest = x.min().item(), x.max().item()
+        if lowest < 0 or highest > 1:
+            raise InputError("x", f"values from {lowest:g} to {highest:g}", "pixels in [0, 1] with clip=True")
     if seed < 0:
         raise InputError("seed", seed, "a number >= 0")
     xp, x_hat = namespace(x), x.copy()
     for number, part in enumerate(parts(len(x), size)):
         (right,) = xp.nonzero(predict(network, x[part]) == y[part])
         if len(right):
-            with np.errstate(over="ignore", invalid="ignore"):  # of a network that overflows within the ball
+            overflows = np.errstate(over="ignore", invalid="ignore")  # of a network within the ball
+            with values_known(), overflows:
                 rng = np.random.default_rng([seed, number])
                 x_hat[part][right] = attacker(x[part][right], y[part][right], rng)
         tick(part.stop - part.start)

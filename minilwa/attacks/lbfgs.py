@@ -62,10 +62,10 @@ def lbfgs(
             loss, uphill = vjp(lambda z: cross_entropy(z, labels=target), z)
             (g,) = pullback(uphill(namespace(x).ones_like(loss))[0])
             watch(g)
-            if margins(z, y)[0] > 0:
+            if margins(z, y).item() > 0:
                 shortest.hear(x_hat)
             r = x_hat - start
-            return c * float(r @ r) + float(loss[0]), 2 * c * r + to_numpy(g).astype(np.float64).ravel()
+            return c * float(r @ r) + loss.item(), 2 * c * r + to_numpy(g).astype(np.float64).ravel()
 
         bottom, top = math.log(low), math.log(high)
         for _ in range(searches):
@@ -79,7 +79,7 @@ def lbfgs(
                 bounds=Bounds(0, 1) if clip else None,
                 options={"maxiter": steps, "ftol": TOLERANCE},
             )
-            crossed = margins(network.logits(image(found.x)), y)[0] > 0
+            crossed = margins(network.logits(image(found.x)), y).item() > 0
             bottom, top = (middle, top) if crossed else (bottom, middle)
         return image(shortest.x_hat)
 

@@ -83,7 +83,7 @@ def pgd(
                 best_margin[rest] = xp.where(better, margin, best_margin[rest])
                 best[rest] = xp.where(better.reshape(-1, *[1] * (x.ndim - 1)), here, best[rest])
                 if step % DROP_EVERY == DROP_EVERY - 1:
-                    kept = best_margin[rest] <= 0
+                    (kept,) = xp.nonzero(best_margin[rest] <= 0)
                     rest, here, g = rest[kept], here[kept], g[kept]
                     if not len(rest):
                         break

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from minilwa.backend import to_numpy
 from minilwa.directions import direction
 from minilwa.evaluation import attacked_scores, parts
 from minilwa.experiments.protocols import RADIUS, Plan
@@ -44,8 +47,8 @@ def cells(setting: Setting, plan: Plan) -> dict[str, Any]:
                 (score,) = attacked_scores(other, images, y, direction(name, form), [RADIUS["mlp"]])
                 cell = {"form": form, "precision": precision, "direction": name}
                 found.append(cell | score.describe())
-    likelihood = [other(images[part])[range(len(y[part])), y[part]] for part in parts(len(x))]  # in float64
-    sure = sum(int((1 - alpha < SURE).sum()) for alpha in likelihood)
+    alpha = np.concatenate([to_numpy(other(images[part])) for part in parts(len(x))])  # in float64
+    sure = (1 - alpha[np.arange(len(x)), to_numpy(y)] < SURE).sum().item()
     result = {"method": plan.method.name, "seed": plan.recipe.seed, "epochs": plan.recipe.epochs, "n": len(x)}
     return result | {"sure": sure / len(x), "cells": found}
 

@@ -501,7 +501,8 @@ print(A.shape, R.shape)
 nearest_classes = np.zeros(len(A), int)  # your turn
 
 # %%
-check("nearest classes", nearest_classes, minilwa.to_numpy(minilwa.algorithm_1(network, some)[0]))
+there = minilwa.asarray(some, "float64", device)
+check("nearest classes", nearest_classes, minilwa.to_numpy(minilwa.algorithm_1(network, there)[0]))
 
 # %% [markdown]
 # <details><summary>Solution</summary>

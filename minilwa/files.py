@@ -56,11 +56,12 @@ def write_npz(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], heade
 def read_npz(argument: str, path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray]]:
     """The header (None if there is none) and the arrays of an .npz; InputError if it is damaged or needs pickle."""
     try:
-        if not zipfile.is_zipfile(path):  # numpy.load would take it for a pickle
-            with open(path, "rb"):
+        with open(path, "rb") as file:  # not by numpy.load, which leaves that of a damaged archive open
+            if not zipfile.is_zipfile(file):  # numpy.load would take it for a pickle
                 raise ValueError("no zip archive")
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
         header = arrays.pop("header", None)
         return None if header is None else json.loads(str(header)), arrays
     except FileNotFoundError:

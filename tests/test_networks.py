@@ -1,5 +1,6 @@
 """The paper's networks, their parts, and files of networks: whole, damaged, foreign and hostile."""
 
+import gc
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -358,6 +360,17 @@ def test_any_other_bytes_are_refused(valid, data, start):
     path = valid.with_name("noise.npz")
     path.write_bytes(start + data)
     assert_refused(path)
+
+
+def test_a_refused_archive_is_closed(valid):
+    path = valid.with_name("lost.npz")
+    path.write_bytes(b"PK\x05\x06" + bytes(8) + b"\xff" * 4 + bytes(6))  # its directory is longer than the file
+    assert zipfile.is_zipfile(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert_refused(path)
+        gc.collect()
+    assert caught == []
 
 
 @pytest.mark.parametrize(("old", "new"), [(b"'<f8'", b"'<f4'"), (b"'<f8'", b"'<f2'"), (b"'<f8'", b"'<i4'")])

@@ -57,8 +57,14 @@ def over_time(variant: Variant, name: str, times: dict[str, float]) -> dict[str,
     return {name + behind: replace(variant, curve=name, time=time) for behind, time in times.items()}
 
 
+def pgd(radius: float) -> Variant:
+    """Madry et al.'s training."""
+    return Variant(f"10 steps of c / 4, random start, c = {radius:g}", {"radius": radius}, 10 + 1 + START, row="PGD")
+
+
 C = {"radius": 1.7}  # the authors'
 START = 0.6  # what drawing a random start costs
+THREE_STEPS = {"steps": 3, "stride": 1.5}
 VARIANTS = {
     **over_time(Variant("as in the paper", C), "LWA", {"-half": 0.5, "": 1, "-double": 2}),
     "LWA-printed": Variant("printed formulas", C | {"form": "printed"}),
@@ -66,14 +72,13 @@ VARIANTS = {
     "LWA-mixture": Variant("Adv_Loss and Adv_Alpha by halves", C | {"mixed": "adv_alpha"}, step=4.3),
     "LWA-start": Variant("random start", C | {"start": True}, step=2 + START),
     "LWA-2steps": Variant("2 steps of 0.75 c", C | {"steps": 2, "stride": 1.5}, step=3),
-    "LWA-3steps": Variant("3 steps of 0.5 c", C | {"steps": 3, "stride": 1.5}, step=4),
+    "LWA-3steps": Variant("3 steps of 0.5 c", C | THREE_STEPS, step=4),
     "LWA-c2": Variant("c = 2", {"radius": 2.0}),
     "LWA-c2.5": Variant("c = 2.5", {"radius": 2.5}),
-    **over_time(
-        Variant("10 steps of c / 4, random start, c = 1.7", {"radius": 1.7}, 10 + 1 + START, row="PGD"),
-        "PGD",
-        {"-short": 1, "-half": 2.9, "": 5.8},
-    ),
+    **over_time(Variant("3 steps of 0.5 c, for longer", C | THREE_STEPS, step=4), "LWA+", {"-double": 2, "": 2.8}),
+    **over_time(pgd(1.7), "PGD", {"-short": 1, "-half": 2.9, "": 5.8}),
+    **over_time(pgd(1.5), "PGD-c1.5", {"": 2.9}),
+    **over_time(pgd(2.0), "PGD-c2", {"": 2.9}),
 }
 REFERENCE = "PGD"
 ATTACKED_BY = {

@@ -50,7 +50,8 @@ def device_namespace(device: str) -> ModuleType:
         return np
     try:
         xp = importlib.import_module("cupy")
-        xp.arange(2).sum().item()  # allocates, compiles a kernel and runs it: nothing less shows that the GPU works
+        ones = xp.ones((2, 2), dtype="float32")  # memory, a kernel, a product: no less shows that it works
+        (ones @ ones).sum().item()
     except Exception as error:  # missing package, driver, memory or compiler: each raises an error of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = 'Install CuPy, in a clone with pip install -e ".[cuda12]" (or [cuda13]), or use device="cpu".'

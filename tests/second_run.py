@@ -30,6 +30,7 @@ from minilwa.tree import leaves, tree_map
 
 MODULES = {
     "test_algorithms",
+    "test_ascent",
     "test_attacks",
     "test_bounds",
     "test_directions",
@@ -55,6 +56,7 @@ LEFT_OUT = {  # tests that have nothing to say of a device, with why
     "test_frozen_weights_are_known_by_being_the_same": READ_ONLY,
     "test_weights_made_read_only_by_others_may_change_all_the_same": READ_ONLY,
     "test_read_only_views_are_copied_since_their_base_may_change": READ_ONLY,
+    "test_a_checkpoint_from_before_these_settings_goes_on": "rewrites a file, which holds host arrays on any device",
 }
 BITS = "asks for NumPy's own bits, which CuPy may round otherwise"
 NOT_ON_CUPY = {  # what CuPy alone cannot do, with why

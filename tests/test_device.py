@@ -33,7 +33,7 @@ from minilwa.training import Recipe, train
 from minilwa.tree import leaves, tree_map
 
 DTYPES = ("float32", "float64")
-ALL_METHODS = [*METHODS.values(), method("LWA", along="adv_alpha")]
+ALL_METHODS = [*METHODS.values(), method("LWA", along="adv_alpha"), method("LWA", along="adv_alpha", mixed="adv_loss")]
 LAYERS = 3  # dense ones of `network`
 PARAMETERS = 2 * LAYERS
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from minilwa.cli import main
 from minilwa.errors import InputError
+from minilwa.experiments import runs
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.saving import epochs_done
 
@@ -119,6 +121,17 @@ def test_workers_end_with_their_program(kind, finished, tmp_path):
         if left:
             os.killpg(process.pid, signal.SIGKILL)
     assert left == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks by signal 0")
+def test_work_for_a_program_that_has_ended_does_not_begin():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with pytest.raises(RuntimeError), runs.ended_with((platform.node(), ended.pid)):
+        pytest.fail("it began")
+    for caller in (("another machine", ended.pid), (platform.node(), os.getpid())):
+        with runs.ended_with(caller):
+            pass
 
 
 def test_what_is_done_is_not_done_again(finished, monkeypatch):

@@ -12,7 +12,7 @@ import platform
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,7 @@ from minilwa.saving import epochs_done, save
 from minilwa.training import Recipe, train
 
 SPLITS = ("full", "paper")
+Process = tuple[str, int]  # a machine's name, and the process's number there
 HINT = "Choose another --out, or delete it to start anew."
 
 
@@ -209,38 +210,41 @@ def run_units(setting: Setting, units: Sequence[Unit], jobs: int = 1) -> None:
     needs = Counter(plan for unit in units for plan in {unit.plan, *unit.others})
     shared = [plan for plan, count in needs.items() if count > 1 or plan not in {unit.plan for unit in units}]
     threads = None if jobs == 1 else max(1, blas_threads() // jobs)
-    common = setting, threads, os.getpid()
+    common = setting, threads, (platform.node(), os.getpid())
     with progress_of_all(setting, list(needs), units):
         Parallel(jobs, batch_size=1)(delayed(do_training)(plan, *common) for plan in shared)
         Parallel(jobs, batch_size=1)(delayed(do_unit)(unit, *common) for unit in units)
 
 
-def do_training(plan: Plan, setting: Setting, threads: int | None, caller: int) -> None:
+def do_training(plan: Plan, setting: Setting, threads: int | None, caller: Process) -> None:
     """Train one network, in whatever process this is."""
     with limited_to(threads), ended_with(caller):
         trained(setting, plan)
 
 
-def do_unit(unit: Unit, setting: Setting, threads: int | None, caller: int) -> None:
+def do_unit(unit: Unit, setting: Setting, threads: int | None, caller: Process) -> None:
     """Train and measure, in whatever process this is, and leave the measurements."""
     with limited_to(threads), ended_with(caller):
         write_json(unit.record(setting), unit.measure(setting, unit.plan) | {"plan": asdict(unit.plan)})
 
 
 @contextmanager
-def ended_with(caller: int) -> Iterator[None]:
-    """Within, a worker that the process ``caller`` has started ends when that is killed.
+def ended_with(caller: Process) -> Iterator[None]:
+    """Within, a worker that the process ``caller`` has started ends when that is killed, or was before the work began.
 
     Else it would go on beside those of the next call. In the caller itself, or on another machine, nothing happens.
     """
-    if os.getppid() != caller:
+    machine, parent = caller
+    if os.getppid() != parent:
+        if os.name == "posix" and machine == platform.node() and not is_alive(parent):
+            raise RuntimeError("The program that wanted this has ended.")
         yield
         return
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(0.5):
-            if os.getppid() != caller:
+            if os.getppid() != parent:
                 os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -248,6 +252,16 @@ def ended_with(caller: int) -> Iterator[None]:
         yield
     finally:
         over.set()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number on this machine, a POSIX one."""
+    with suppress(PermissionError):  # there is, and it is another user's
+        try:
+            os.kill(pid, 0)  # signal 0 asks, and does nothing
+        except ProcessLookupError:
+            return False
+    return True
 
 
 @contextmanager

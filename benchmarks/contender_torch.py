@@ -1,6 +1,6 @@
 """PyTorch, eager, as a contender: the same networks as `torch.nn` modules, the same mathematics.
 
-Tensors are made where `meters.of_torch` says; ``compiled`` is there for `contender_torch_compile`.
+``compiled`` is there for `contender_torch_compile`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import minilwa
 from minilwa import Method
 
 VERSION = torch.__version__
+DEVICES = {"cpu": "cpu", "gpu": "cuda"}
 MODULES: dict[str, Callable[..., nn.Module]] = {
     "flatten": lambda w, settings: nn.Flatten(),
     "relu": lambda w, settings: nn.ReLU(),
@@ -27,11 +28,12 @@ MODULES: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def logits_module(network: minilwa.Network) -> nn.Sequential:
-    """z as a module, with the parameters of ``network``."""
+def logits_module(case: Case) -> nn.Sequential:
+    """z as a module, with the parameters of the case's network."""
+    network = case.network
     layers = list(zip(network.layers, network.parameters, strict=True))[:-1]
     module = nn.Sequential(*(MODULES[layer.name](p["w"] if p else None, layer.settings) for layer, p in layers))
-    module.to(getattr(torch, network.dtype))
+    module.to(DEVICES[case.device], getattr(torch, network.dtype))
     with torch.no_grad():
         for part, (layer, p) in zip(module, layers, strict=True):
             if p:
@@ -42,7 +44,7 @@ def logits_module(network: minilwa.Network) -> nn.Sequential:
 
 def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Tensor]]]:
     """T = d alpha / dx, a pass a row, and by `torch.func`."""
-    module, x = logits_module(case.network).requires_grad_(False), torch.tensor(case.x)
+    module, x = logits_module(case).requires_grad_(False), torch.tensor(case.x, device=DEVICES[case.device])
 
     def loop():
         leaf = x.clone().requires_grad_()
@@ -55,7 +57,8 @@ def jacobian(case: Case) -> dict[str, Callable[[], dict[str, Tensor]]]:
 
 def stacked(case: Case, compiled: Any = lambda function: function) -> Callable[[], dict[str, Tensor]]:
     """T by ``vmap(jacrev)``."""
-    module, parts = logits_module(case.network).requires_grad_(False), [torch.tensor(part) for part, _ in case.parts()]
+    module, device = logits_module(case).requires_grad_(False), DEVICES[case.device]
+    parts = [torch.tensor(part, device=device) for part, _ in case.parts()]
     rows = compiled(vmap(jacrev(lambda image: module(image[None])[0].softmax(-1))))
 
     def call():
@@ -69,10 +72,10 @@ def training(
     case: Case, method: str, steps: int, compiled: Any = lambda module: module
 ) -> Callable[[], dict[str, Tensor]]:
     """A function that goes ``steps`` on and returns the parameters, by layer and name, in minilwa's layout."""
-    layers = logits_module(case.network)
+    layers, device = logits_module(case), DEVICES[case.device]
     module = compiled(layers)
     optimizer = torch.optim.SGD(layers.parameters(), SGD.rate, SGD.momentum, fused=True)  # its fastest
-    batches = [(torch.tensor(x), torch.tensor(y)) for x, y in case.parts()]
+    batches = [tuple(torch.tensor(array, device=device) for array in part) for part in case.parts()]
     done = 0
 
     def step(x: Tensor, y: Tensor) -> None:
@@ -122,7 +125,7 @@ def adv_alpha(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     rows = [torch.autograd.grad(column.sum(), leaf, retain_graph=True)[0] for column in z.unbind(1)]
     z, J = z.detach(), torch.stack(rows).movedim(0, 1)  # (N, K), (N, K, *shape)
     best, predicted = z.max(1)
-    samples, wrong = torch.arange(len(z)), predicted != y
+    samples, wrong = torch.arange(len(z), device=z.device), predicted != y
     D = (J - J[samples, predicted][:, None]).flatten(2)
     at_predicted = nn.functional.one_hot(predicted, z.shape[1]).bool()
     pi = z.masked_fill(at_predicted, -torch.inf).softmax(1)

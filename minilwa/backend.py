@@ -1,4 +1,4 @@
-"""The only file that names CuPy: which namespace an array belongs to, moves, fused kernels, random streams.
+"""The only file that names CuPy: which namespace an array belongs to, moves, fused kernels, random streams, the clock.
 
 Nothing else asks where an array lives: code takes the namespace ``xp`` of its arguments and goes on. Products of
 float32 are float32 on a GPU too; faster ones, good to three digits, CuPy gives with CUPY_TF32=1 in the environment.
@@ -10,6 +10,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from functools import cache, wraps
+from time import perf_counter, process_time
 from types import ModuleType
 from typing import Any
 
@@ -135,3 +136,20 @@ def _stream(rng: np.random.Generator, array: Array) -> Any:
     if random is np.random:
         return random.default_rng(seed)
     return random.Generator(random.Philox4x3210(seed))  # of CuPy's generators the one that starts at no cost
+
+
+def clock(array: Array) -> Callable[[], float]:
+    """What tells the seconds that work on the device of ``array`` takes.
+
+    On the CPU this process's processor time, on a GPU the time until all that it was asked for is done.
+    """
+    if device_of(array) == "cpu":
+        return process_time
+
+    stream = namespace(array).cuda.get_current_stream()
+
+    def when_done() -> float:
+        stream.synchronize()
+        return perf_counter()
+
+    return when_done

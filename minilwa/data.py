@@ -152,14 +152,20 @@ def centre(x: Array, size: int) -> Array:
     return x[:, :, top : top + size, left : left + size]
 
 
-def random_crops(x: Array, size: int, rng: np.random.Generator) -> Array:
-    """``size`` x ``size`` pixels of each image of ``(N, C, H, W)``, anywhere, and one time in two mirrored."""
-    n, channels, height, width = x.shape
-    rows = rng.integers(0, height - size + 1, (n, 1)) + np.arange(size)  # (N, size)
-    columns = rng.integers(0, width - size + 1, (n, 1)) + np.arange(size)
-    columns = np.where(rng.random((n, 1)) < 0.5, columns, columns[:, ::-1])
-    sample, channel = np.arange(n)[:, None, None, None], np.arange(channels)[:, None, None]
-    return x[tuple(like(i, x) for i in (sample, channel, rows[:, None, :, None], columns[:, None, None, :]))]
+def random_places(x: Array, size: int, rng: np.random.Generator) -> Array:
+    """Where to cut ``size`` x ``size`` pixels out of each of ``(N, C, H, W)``: ``(N, 3)`` of top, left, mirrored or not."""
+    limits = x.shape[2] - size + 1, x.shape[3] - size + 1, 2
+    return like(rng.integers(limits, size=(len(x), 3)), x)
+
+
+def crops(x: Array, places: Array, size: int) -> Array:
+    """The pixels of each image of ``(N, C, H, W)`` that `random_places` chose: ``(N, C, size, size)``."""
+    xp = namespace(x, places)
+    top, left, mirrored = places.T[:, :, None]  # (N, 1) each
+    along = xp.arange(size)
+    rows, columns = top + along, left + xp.where(mirrored, along[::-1], along)  # (N, size)
+    sample, channel = xp.arange(len(x))[:, None, None, None], xp.arange(x.shape[1])[:, None, None]
+    return x[sample, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def describe(dataset: Dataset) -> str:

@@ -21,7 +21,7 @@ from minilwa.algorithms import SGD
 from minilwa.backend import Array, device_of, like, to_numpy
 from minilwa.bounds import Memory
 from minilwa.checks import check_images, check_labels, finite, values_known
-from minilwa.data import centre, random_crops
+from minilwa.data import centre, crops, random_places
 from minilwa.errors import InputError
 from minilwa.methods import Method
 from minilwa.networks import Network
@@ -128,9 +128,10 @@ def shuffled_batches(
 ) -> Iterator[tuple[Array, Array]]:
     """All images once, in an order drawn from ``rng``, the same on every device, cropped as the recipe says."""
     order = like(rng.permutation(len(x)), x)
+    places = random_places(x, recipe.crop, rng) if recipe.crop else None
     for start in range(0, len(x), recipe.batch):
         chosen = order[start : start + recipe.batch]
-        yield random_crops(x[chosen], recipe.crop, rng) if recipe.crop else x[chosen], y[chosen]
+        yield x[chosen] if places is None else crops(x[chosen], places[chosen], recipe.crop), y[chosen]
         tick(len(chosen))
 
 

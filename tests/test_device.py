@@ -186,10 +186,10 @@ def test_a_step_launches_few_kernels_whatever_the_batch(name):
         assert (launched[1] - launched[0]) / 2 <= most
 
 
-def of_training(chosen, batch, epochs):
-    on_device = network(chosen.dropout, device="gpu"), *to_device(digits())
+def of_training(chosen, batch, epochs, net=network, crop=0):
+    on_device = net(chosen.dropout, device="gpu"), *to_device(digits())
     with transfers() as found:
-        train(*on_device, chosen, Recipe(epochs=epochs, batch=batch, rate=0.01))
+        train(*on_device, chosen, Recipe(epochs=epochs, batch=batch, rate=0.01, crop=crop))
     return found
 
 
@@ -203,6 +203,23 @@ def test_a_training_step_transfers_nothing(chosen):
         expected = dict(CHECKS) | {"asarray training.shuffled_batches": epochs}
         expected["item checks.finite"] += epochs * PARAMETERS
         assert of_training(chosen, batch, epochs) == expected
+
+
+def test_crops_are_the_same_and_sent_once_an_epoch():
+    def net(rate, device):
+        return mlp(81, 8, 4, input_shape=(1, 9, 9), rate=rate, seed=1, device=device)
+
+    recipe = Recipe(epochs=2, batch=8, rate=0.01, crop=9)
+    expected, found = (
+        train(net(0, device), *(arrays if device == "cpu" else to_device(arrays)), METHODS["Normal"], recipe).parameters
+        for device, arrays in (("cpu", digits()), ("gpu", digits()))
+    )
+    same(found, expected)
+    for batch, epochs in ((30, 1), (8, 2)):
+        found = of_training(METHODS["Normal"], batch, epochs, net, crop=9)
+        assert found.pop("asarray data.random_places") == epochs
+        checked = CHECKS | {"item checks.finite": 1 + 4 * epochs}  # the images, and four parameters
+        assert found == checked | {"asarray training.shuffled_batches": epochs}
 
 
 def test_without_a_network_in_between_nothing_is_transferred(cupy):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minilwa.cli import main
-from minilwa.data import centre, random_crops
+from minilwa.data import centre, crops, random_places
 from minilwa.experiments import judge, variants
 from minilwa.report.intervals import band, statistics
 
@@ -280,5 +280,5 @@ def test_crops():
     seen = set()
     rng = np.random.default_rng(0)
     for _ in range(400):
-        seen.add(random_crops(x, 3, rng)[0].tobytes())
+        seen.add(crops(x, random_places(x, 3, rng), 3)[0].tobytes())
     assert seen == set(windows)

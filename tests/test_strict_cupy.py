@@ -116,16 +116,17 @@ def test_the_stand_in_claims_nothing_that_cupy_lacks():
 @pytest.mark.parametrize(
     ("function", "numbers"), [(ops.times_slope_of_relu, ()), (ops.times_slope_of_tanh, ()), (faster, (0.9, 0.01))]
 )
-def test_cupy_makes_one_kernel_of_a_fused_function(function, numbers, dtype):
+@pytest.mark.parametrize("stack", [(), (2,)])  # cotangents of several rows at once
+def test_cupy_makes_one_kernel_of_a_fused_function(stack, function, numbers, dtype):
     """Takes CuPy, but no GPU: tracing reads shapes and dtypes alone, and what fails is to launch the kernel."""
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed, so it cannot trace what is fused")
     if cupy.is_available():
         pytest.skip("there is a GPU: pytest -m gpu runs the kernels")
     memory = cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(1 << 16, 1 << 10, None, device_id=0), 0)
-    array = cupy.ndarray((3, 4), dtype, memptr=memory)
+    stacked, array = (cupy.ndarray(shape, dtype, memptr=memory) for shape in ((*stack, 3, 4), (3, 4)))
     fusion = cupy.fuse(function.__wrapped__)
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
-        fusion(array, array, *numbers)
+        fusion(stacked, array, *numbers)
     ((kernel, _),) = fusion._memo.values()
     assert isinstance(kernel, cupy.ElementwiseKernel)
     assert [parameter.dtype for parameter in kernel.out_params] == [dtype]

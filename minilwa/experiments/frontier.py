@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from time import process_time
 from typing import Any
 
 import numpy as np
 
 from minilwa.attacks import ATTACKS, square
 from minilwa.attacks.worst import distances
-from minilwa.backend import Array, like
+from minilwa.backend import Array, clock, like
+from minilwa.checks import values_known
 from minilwa.directions import direction
 from minilwa.evaluation import attacked_scores, clean_score
 from minilwa.experiments.protocols import RADIUS, Plan
@@ -141,22 +141,24 @@ def survivors(network: Network, x: Array, y: Array, radius: float) -> dict[str, 
 
 
 def step_seconds(setting: Setting, plan: Plan, network: Network) -> float:
-    """CPU seconds of one training step on one BLAS thread: the median over `STEPS` at the start and at the end.
+    """Seconds of one training step on one BLAS thread: the median over `STEPS` at the start and at the end.
 
-    Processor time of this process alone: it hardly depends on what else the machine does, and a training that was cut
-    off and resumed has the same. A step is everything from one batch to the next, the choice of its images included.
+    On the CPU they are processor time of this process alone: it hardly depends on what else the machine does, and a
+    training that was cut off and resumed has the same. A step is everything from one batch to the next, the choice of
+    its images included.
     """
     start = plan.build(setting.dataset, setting.source.dtype, setting.source.device)
     return float(np.median([timed(setting, plan, start), timed(setting, plan, network)]))
 
 
 def timed(setting: Setting, plan: Plan, network: Network) -> np.ndarray:
-    """CPU seconds of each of up to `STEPS` training steps from ``network``, which stays as it is."""
+    """Seconds of each of up to `STEPS` training steps from ``network``, which stays as it is."""
     data, recipe = setting.dataset, plan.recipe
     x, y = (array[: STEPS * recipe.batch] for array in (data.x_train, data.y_train))
-    rng, sgd, marks = np.random.default_rng(recipe.seed), recipe.sgd(0), [process_time()]
-    batches = shuffled_batches(x, y, recipe, rng, lambda images: marks.append(process_time()))
-    with limited_to(1):
+    rng, sgd, now = np.random.default_rng(recipe.seed), recipe.sgd(0), clock(x)
+    marks = [now()]
+    batches = shuffled_batches(x, y, recipe, rng, lambda images: marks.append(now()))
+    with limited_to(1), values_known():
         plan.method.epoch(network, sgd.start(network), batches, sgd, rng)
     return np.diff(marks)
 

@@ -13,7 +13,6 @@ from cases import METHODS, SGD, Case
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 
-import minilwa
 from minilwa import Method
 
 VERSION = torch.__version__

@@ -2,7 +2,8 @@
 
 To the reader, images are ``(N, C, H, W)``. In memory the results lie batch-last, ``(C, H, W, N)``, and are returned
 as transposed views: a patch then copies as long contiguous runs, the product needs no transposition afterwards, and a
-stack of R cotangents is nothing but a batch of ``R * N``. Element-wise operations keep the memory order.
+stack of R cotangents is nothing but a batch of ``R * N``. NumPy's element-wise operations keep the memory order; CuPy's
+do not, so there `batch_last` copies once for each layer.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def centre(x: Array, size: int) -> Array:
 
 
 def random_places(x: Array, size: int, rng: np.random.Generator) -> Array:
-    """Where to cut ``size`` x ``size`` pixels out of each of ``(N, C, H, W)``: ``(N, 3)`` of top, left, mirrored or not."""
+    """Where to cut ``size`` x ``size`` pixels out of ``(N, C, H, W)``: ``(N, 3)`` of top, left, mirrored or not."""
     limits = x.shape[2] - size + 1, x.shape[3] - size + 1, 2
     return like(rng.integers(limits, size=(len(x), 3)), x)
 

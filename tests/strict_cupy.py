@@ -442,6 +442,11 @@ class Generator:
         return device(self.rng.standard_normal(plain(size), dtype))
 
 
+class Stream:
+    def synchronize(self):
+        note("synchronize")
+
+
 def make_module():
     """The module "cupy"."""
     module = types.ModuleType("cupy")
@@ -455,6 +460,7 @@ def make_module():
     for given in (asarray, einsum, fuse, may_share_memory, nonzero):
         setattr(module, given.__name__, given)
     module.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=as_strided))
+    module.cuda = types.SimpleNamespace(get_current_stream=Stream)
     module.random = types.SimpleNamespace(Generator=Generator, Philox4x3210=Philox4x3210)
     return module
 

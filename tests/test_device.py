@@ -5,6 +5,7 @@ Most tests of what computes are run on it a second time (`second_run.py`, `vjp_c
 
 import json
 import tracemalloc
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from minilwa.backend import asarray, device_of
 from minilwa.checks import values_known
 from minilwa.directions import adv_alpha, adv_loss, direction
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
+from minilwa.experiments import frontier, judge
 from minilwa.jacobian import jacobian_rows
 from minilwa.lazy import Search, lazy_algorithm_1
 from minilwa.methods import METHODS, method
@@ -149,9 +151,32 @@ def test_the_command_line_runs_on_the_device(tmp_path, monkeypatch, capsys):
     assert printed["cpu"] == printed["gpu"]
 
 
-@pytest.mark.parametrize(("experiment", "epochs"), [("figure1", "1"), ("factorial", "4")])
+FEW_STEPS = {
+    name: replace(judge.ATTACKS[name], run=partial(judge.ATTACKS[name].run, **settings))
+    for name, settings in {
+        "pgd": {"steps": 5, "restarts": 2},
+        "pgd_margin": {"steps": 5, "restarts": 2},
+        "square": {"queries": 10},
+        "deepfool": {},
+        "fmn": {"steps": 10},
+        "lbfgs": {"searches": 1, "steps": 3},
+    }.items()
+}
+SINGLE_STEPS = {name: attack for name, attack in judge.ATTACKS.items() if name.startswith("adv_")}
+FEW_VARIANTS = {name: frontier.VARIANTS[name] for name in ("LWA", "LWA-mixture", "LWA-start", "PGD")}
+TIMES = {"seconds", "step_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "epochs"), [("figure1", "1"), ("factorial", "4"), ("judge-table1", "1"), ("frontier", "2")]
+)
 def test_experiments_measure_the_same_on_the_device(experiment, epochs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(judge, "ROWS", ("Normal", "LWA_Rep"))
+    monkeypatch.setattr(judge, "ATTACKS", SINGLE_STEPS | FEW_STEPS)
+    monkeypatch.setattr(judge, "pgd", FEW_STEPS["pgd"].run)
+    monkeypatch.setattr(frontier, "ATTACKED_BY", FEW_STEPS)
+    monkeypatch.setattr(frontier, "VARIANTS", FEW_VARIANTS)
     x, y = np.random.default_rng(0).random((40, 1, 16, 16)), np.arange(40) % 4
     np.savez("own.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
     found = {}
@@ -160,6 +185,7 @@ def test_experiments_measure_the_same_on_the_device(experiment, epochs, tmp_path
         assert cli.main(["reproduce", experiment, *options]) == 0
         records = sorted(Path(device, experiment).glob("*.json"))
         found[device] = [json.loads(record.read_text()) for record in records]
+        assert all(record.pop(key) > 0 for record in found[device] for key in TIMES & set(record))
     assert found["cpu"]
     assert found["cpu"] == found["gpu"]
 
@@ -194,6 +220,7 @@ def of_training(chosen, batch, epochs, net=network, crop=0):
 
 
 CHECKS = {"item checks.finite": 1, "item checks.check_labels": 2}
+BEFORE = CHECKS | {"nonzero common.on_the_right": 1}  # an attack's first step
 
 
 @pytest.mark.parametrize("chosen", METHODS.values(), ids=str)
@@ -294,10 +321,32 @@ def test_a_step_of_pgd_transfers_nothing_but_every_tenth():
         with transfers() as counted:
             pgd(net, x, y, radius=0.0, steps=steps, restarts=1)
         found.append(counted)
-    start = CHECKS | {"nonzero common.on_the_right": 1, "nonzero pgd.attacker": 1}
+    start = BEFORE | {"nonzero pgd.attacker": 1}
     assert found[0] == found[1] == start
     assert found[2] == start | {"nonzero pgd.attacker": 2}
     assert found[3] == start | {"nonzero pgd.attacker": 4}
+
+
+def test_a_query_of_square_asks_who_is_left_and_sends_what_it_draws():
+    net = network(device="gpu")
+    x, y = to_device(right_ones(network()))
+    for queries in (2, 11, 31):
+        with transfers() as found:
+            square(net, x, y, radius=0.0, queries=queries)
+        each = {"nonzero square.attacker": queries - 1, "asarray square.attacker": queries}  # the pattern, once
+        assert found == BEFORE | {"asarray square.tiles": 1} | each
+
+
+def test_a_step_of_deepfool_asks_who_is_left_and_one_of_fmn_nothing():
+    net = network(device="gpu")
+    x, y = to_device(right_ones(network()))
+    for steps in (1, 2, 3):
+        with transfers() as found:
+            deepfool(net, x, y, steps=steps)
+        assert found == BEFORE | {"mask deepfool.attacker": steps}
+        with transfers() as found:
+            fmn(net, x, y, steps=steps)
+        assert found == BEFORE
 
 
 def test_scores_are_read_once():

@@ -54,6 +54,7 @@ def square(
 
         best = within_box(images + rescale(tiles(images, rng), radius), clip)
         best_margin = margin_of(best, xp.arange(n))
+        size, bumps = (0, 0), images  # of the windows; none yet
         for query in range(1, queries):
             (rest,) = xp.nonzero(best_margin <= 0)
             if not len(rest):
@@ -61,10 +62,13 @@ def square(
             share = area / 2 ** sum(query >= at * queries for at in HALVINGS)
             height = sized(math.sqrt(share) * rows, rows)
             width = sized(share * rows * columns / height, columns)
+            if size != (height, width):
+                size, bumps = (height, width), like(patterns(height, width).astype(x.dtype), x)
             r = best[rest] - images[rest]
-            emptied, _ = windows(r, height, width, rng)
-            filled, pattern = windows(r, height, width, rng)
-            signs = like(rng.choice([-1, 1], (len(rest), channels, 1, 1)), x).astype(x.dtype)
+            drawn = like(draw((rows, columns), size, len(rest), channels, rng), x)
+            emptied, _ = windows(r, size, bumps, drawn[:, :3])
+            filled, pattern = windows(r, size, bumps, drawn[:, 3:6])
+            signs = drawn[:, 6:, None, None].astype(x.dtype)
             unused = xp.maximum(radius**2 - xp.square(r).sum(axis=(1, 2, 3), keepdims=True), 0)
             free = xp.square(r * (emptied | filled)).sum(axis=(2, 3), keepdims=True) + unused / channels  # (N, C, 1, 1)
             moved = xp.sqrt(free) * unit(unit(r * filled) + signs * pattern)
@@ -79,17 +83,29 @@ def square(
     return on_the_right(attacker, network, x, y, clip, seed, tick)
 
 
-def windows(images: Array, height: int, width: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A window ``(N, 1, H, W)`` at random in each image, true inside, and a pattern of two bumps of norm 1 in it."""
+def draw(shape: tuple[int, int], size: tuple[int, int], n: int, channels: int, rng: np.random.Generator) -> np.ndarray:
+    """All that one query draws, ``(n, 6 + channels)``: of two windows the top, the left and the pattern; then signs."""
+    each = []
+    for _ in range(2):
+        each += [rng.integers(0, side - part + 1, (n, 1)) for side, part in zip(shape, size, strict=True)]
+        each += [rng.integers(0, 2, (n, 1))]
+    return np.concatenate([*each, rng.choice([-1, 1], (n, channels))], axis=1)
+
+
+def windows(images: Array, size: tuple[int, int], bumps: Array, drawn: Array) -> tuple[Array, Array]:
+    """The window ``(N, 1, H, W)`` of each image that was ``drawn``, true inside, and the pattern of ``bumps`` in it."""
     xp = namespace(images)
-    n, _, rows, columns = images.shape
-    i = xp.arange(rows) - like(rng.integers(0, rows - height + 1, (n, 1)), images)  # (N, H), counted from its top
-    j = xp.arange(columns) - like(rng.integers(0, columns - width + 1, (n, 1)), images)  # (N, W)
+    height, width = size
+    top, left, which = drawn.T[:, :, None]  # (N, 1) each
+    i, j = xp.arange(images.shape[2]) - top, xp.arange(images.shape[3]) - left  # (N, H) and (N, W), from its corner
     inside = ((i >= 0) & (i < height))[:, None, :, None] & ((j >= 0) & (j < width))[:, None, None, :]
-    both = np.stack([two_bumps(height, width), two_bumps(width, height).T])  # one above, or one beside the other
-    lying = like(rng.integers(0, 2, (n, 1, 1)), images)
     i, j = xp.clip(i, 0, height - 1)[:, :, None], xp.clip(j, 0, width - 1)[:, None, :]
-    return inside, inside * like(both.astype(images.dtype), images)[lying, i, j][:, None]
+    return inside, inside * bumps[which[:, :, None], i, j][:, None]
+
+
+def patterns(height: int, width: int) -> np.ndarray:
+    """Two bumps of norm 1 together, one above the other and one beside the other: ``(2, height, width)``."""
+    return np.stack([two_bumps(height, width), two_bumps(width, height).T])
 
 
 def bump(height: int, width: int) -> np.ndarray:

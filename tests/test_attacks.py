@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from minilwa.attacks import ATTACKS, deepfool, fmn, lbfgs, noise, pgd, single_step, square
 from minilwa.attacks.common import Gradients, margins
-from minilwa.attacks.square import two_bumps, windows
+from minilwa.attacks.square import draw, patterns, two_bumps, windows
 from minilwa.directions import DIRECTIONS, deepfool_direction, direction, noise_direction
 from minilwa.errors import InputError
 from minilwa.evaluation import predict
@@ -444,7 +444,9 @@ def test_gradients_that_overflow_lead_nowhere_without_a_warning():
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (3, 3), (4, 3), (5, 5)])
 def test_windows(height, width):
     images = np.zeros((300, 2, 7, 7))
-    inside, pattern = windows(images, height, width, np.random.default_rng(0))
+    drawn = draw((7, 7), (height, width), 300, 2, np.random.default_rng(0))
+    assert set(np.unique(drawn[:, 6:])) == {-1, 1}
+    inside, pattern = windows(images, (height, width), patterns(height, width), drawn[:, :3])
     assert (inside.sum(axis=(1, 2, 3)) == height * width).all()
     assert np.array_equal(pattern != 0, inside)
     np.testing.assert_allclose((pattern**2).sum(axis=(1, 2, 3)), 1)

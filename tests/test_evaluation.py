@@ -92,6 +92,19 @@ def test_zero_gradients_are_counted_and_leave_the_image_alone():
     assert (stable.zero_gradients, stable.correct) == (0, 0)
 
 
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -np.inf])
+def test_a_direction_that_is_not_finite_is_none(nothing, network, batch):
+    x, y = batch
+    right = clean_score(network, x, y).correct
+
+    def along(network, x, y):
+        return 0 * x + nothing
+
+    (found,) = attacked_scores(network, x, y, along, [1.0])
+    assert (found.correct, found.zero_gradients) == (right, len(x))
+    np.testing.assert_array_equal(adversarial_images(network, x, y, along, 1.0), x)
+
+
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf", 3])
 def test_adversarial_images_lie_at_the_radius(norm, network, batch):
     x, y = batch

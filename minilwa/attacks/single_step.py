@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minilwa.attacks.common import Tick, Watch, ignore, on_the_right
-from minilwa.backend import Array, namespace
+from minilwa.backend import Array
 from minilwa.checks import check_radius
 from minilwa.directions import Direction
 from minilwa.evaluation import moved
@@ -33,8 +33,8 @@ def single_step(
     exponent(norm)
 
     def attacker(x: Array, y: Array, rng: np.random.Generator) -> Array:
-        xp, steps = namespace(x), along(network, x, y)
+        steps = along(network, x, y)
         watch(steps)
-        return moved(x, xp.where(xp.isfinite(steps), steps, 0), radius, norm, clip)
+        return moved(x, steps, radius, norm, clip)
 
     return on_the_right(attacker, network, x, y, clip, 0, tick)

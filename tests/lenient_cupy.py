@@ -1,14 +1,14 @@
 """A stand-in for CuPy that takes what CuPy takes, for code that only has to run there: the tutorials.
 
-`strict_cupy` refuses what a GPU would be waited for. A notebook may wait: here device arrays become numbers and text when
-asked, lists and NumPy's integers are an index, and `numpy.abs(array)` is `cupy.abs(array)`. What CuPy refuses is refused
-here too: a silent copy to the host, host and device arrays in one operation, a device array as a host array's index.
-A function that CuPy has and that is missing here is one line in `UFUNCS` or `FUNCTIONS`.
+`strict_cupy` refuses what a GPU would be waited for. A notebook may wait: here device arrays become numbers and text
+when asked, lists and NumPy's integers are an index, and `numpy.abs(array)` is `cupy.abs(array)`. What CuPy refuses is
+refused here too: a silent copy to the host, host and device arrays in one operation, a device array as a host array's
+index. A function that CuPy has and that is missing here is one line in `UFUNCS` or `FUNCTIONS`.
 """
 
 import types
 from contextlib import contextmanager
-from functools import partial, reduce
+from functools import partial, partialmethod, reduce
 from unittest.mock import patch
 
 import numpy as np
@@ -20,11 +20,10 @@ UFUNCS += ["log10", "log1p", "floor", "ceil", "equal", "not_equal", "less", "les
 UFUNCS += ["logical_and", "logical_or", "logical_not"]
 
 FUNCTIONS = {  # as in `strict_cupy`
-    "broadcast_to": "*array shape",
     "diag": "*v k",
     "diagonal": "*a offset axis1 axis2",
     "dot": "*a *b",
-    "flip": "*m axis",
+    "flip": "*a axis",
     "hstack": "*tup",
     "linalg.norm": "*x ord axis keepdims",
     "linalg.solve": "*a *b",
@@ -139,7 +138,7 @@ def make_module():
 
 
 for _name in METHODS:
-    setattr(ndarray, _name, lambda self, *args, _name=_name, **settings: getattr(MODULE, _name)(self, *args, **settings))
+    setattr(ndarray, _name, partialmethod(partial(strict_cupy.function, _name)))
 ndarray.__module__ = "cupy"
 MODULE = make_module()
 

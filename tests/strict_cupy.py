@@ -12,6 +12,7 @@ import types
 from collections import Counter
 from contextlib import contextmanager
 from functools import cache, partial
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -356,12 +357,16 @@ FUNCTIONS = {  # name -> the parameters that may be given; those with a star are
     "zeros": "shape dtype",
     "zeros_like": "*a dtype",
 }
-PARAMETERS = {  # name -> all of them, and those with a star
-    name: ([star.lstrip("*") for star in stars.split()], {star[1:] for star in stars.split() if star[0] == "*"})
-    for name, stars in FUNCTIONS.items()
-}
+
+
+def parameters(stars):
+    """All of a function's parameters, and those with a star."""
+    return [star.lstrip("*") for star in stars.split()], {star[1:] for star in stars.split() if star[0] == "*"}
+
+
+PARAMETERS = {name: parameters(stars) for name, stars in FUNCTIONS.items()}
 VIEWS = ("broadcast_to", "expand_dims", "moveaxis")
-BY_NAME = ("axis", "dtype")
+BY_NAME = ("axis", "dtype", "keepdims", "ddof")
 CONSTANTS = {name: getattr(np, name) for name in ("inf", "float32", "float64", "int64", "finfo")}
 
 
@@ -394,7 +399,7 @@ def function(name, *args, **settings):
     given = dict(zip(names, args, strict=False)) | settings
     ready = {key: (of_arrays if key in stars else plain)(value) for key, value in given.items()}
     positional = [ready.pop(key) for key in names if key in ready and key not in BY_NAME]
-    found = getattr(np, name)(*positional, **ready)
+    found = attrgetter(name)(np)(*positional, **ready)
     return ndarray(found) if name in VIEWS else device(found)
 
 

@@ -24,9 +24,9 @@ def difference(yours: Any, true: Any, tolerance: float) -> str:
     if isinstance(true, str):
         same = isinstance(yours, str) and yours.strip().lower() == true.lower()
         return "" if same else f"true value {true!r}, yours {yours!r}"
-    true = to_numpy(true).astype(float)
+    true = on_host(true).astype(float)
     try:
-        array = to_numpy(yours)
+        array = on_host(yours)
     except ValueError:  # a ragged list
         array = np.array(None)
     if array.dtype.kind not in "biuf":  # None, ..., a function
@@ -46,6 +46,11 @@ def difference(yours: Any, true: Any, tolerance: float) -> str:
         return values
     wrong = int((off > tolerance * scale).sum())
     return f"at [{', '.join(str(int(i)) for i in at)}] {values} ({wrong} of {true.size} entries differ)"
+
+
+def on_host(value: Any) -> np.ndarray:
+    """A NumPy array of a value; a sequence may hold arrays of any device."""
+    return np.asarray([on_host(part) for part in value]) if isinstance(value, (list, tuple)) else to_numpy(value)
 
 
 def number_texts(a: float, b: float) -> tuple[str, str]:

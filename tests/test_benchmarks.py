@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import strict_cupy
 
 import minilwa
 
@@ -241,6 +242,28 @@ def test_a_turn_on_a_gpu_starts_with_a_call_that_is_not_counted(modules):
         chosen = types.SimpleNamespace(rounds=1, quick=False, seconds=60, device=device)
         modules("timing").take_turns({"key": worker}, {"key": 1.0}, chosen, calls=1)
     assert asked == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["mlp", "lenet"])
+def test_what_is_timed_on_a_gpu_is_what_is_timed_here(modules, tmp_path, kind):
+    """On the stand-in for CuPy: the case is sent there once, the calls return its arrays, of the same numbers."""
+    cases, contender = modules("cases"), modules("contender_minilwa")
+    data = minilwa.load_data()
+    network = {"mlp": minilwa.mlp(784, 20, 10, input_shape=(1, 28, 28)), "lenet": minilwa.lenet()}[kind]
+    minilwa.save(tmp_path / "network.npz", network)
+    images = cases.write_images(tmp_path / "images.npz", data.x_train[:6], data.y_train[:6])
+    found = {}
+    with strict_cupy.installed() as cupy:
+        for device, library in (("cpu", np), ("gpu", cupy)):
+            case = cases.Case.read(str(tmp_path / "network.npz"), str(images), 4, device)
+            calls = contender.jacobian(case) | {name: contender.training(case, name, 3) for name in cases.METHODS}
+            results = {key: call() for key, call in calls.items()}
+            assert all(type(a) is library.ndarray for result in results.values() for a in result.values())
+            found[device] = {(k, name): minilwa.to_numpy(a) for k, r in results.items() for name, a in r.items()}
+    assert len(found["cpu"]) > 20
+    for key, expected in found["cpu"].items():
+        near = 1e-5 * np.abs(expected).max()  # arrays lie otherwise there, so sums are rounded otherwise
+        np.testing.assert_allclose(found["gpu"][key], expected, atol=near, rtol=0, err_msg=str(key))
 
 
 @pytest.mark.parametrize("script", ["jacobian_cost.py", "training_step.py"])

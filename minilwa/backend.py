@@ -22,6 +22,7 @@ Array = Any  # a numpy.ndarray or a cupy.ndarray; neither library's stubs know t
 
 DEVICES = {"cpu": "numpy", "gpu": "cupy"}  # device -> the module whose arrays live there
 DTYPES = ("float32", "float64")
+NUMBERS = (bool, int, float, np.generic)  # of no device
 
 
 def namespace(*arrays: Array) -> ModuleType:
@@ -29,7 +30,7 @@ def namespace(*arrays: Array) -> ModuleType:
 
     Raises InputError when host and device arrays are mixed, or when an argument is no array at all.
     """
-    found = {type(a).__module__.partition(".")[0] for a in arrays if not isinstance(a, (bool, int, float, np.generic))}
+    found = {type(a).__module__.partition(".")[0] for a in arrays if not isinstance(a, NUMBERS)}
     if unknown := found - set(DEVICES.values()):
         kinds = sorted({type(a).__name__ for a in arrays if type(a).__module__.partition(".")[0] in unknown})
         raise InputError("array", " and ".join(kinds), "a NumPy or CuPy array", "Make one with minilwa.asarray(...).")
@@ -87,18 +88,32 @@ def like(data: Any, array: Array) -> Array:
 def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` of arrays and numbers, element by element: on a GPU one kernel, not one for each of its operations.
 
-    It may use operators alone, since CuPy traces it.
+    It may use operators and universal functions alone, since CuPy traces it. The result lies in memory as the largest
+    argument does: NumPy sees to that by itself, CuPy would lay it out anew.
     """
-
-    @cache
-    def kernel(xp: ModuleType) -> Callable[..., Any]:
-        return function if xp is np else xp.fuse(function)
+    kernel = cache(lambda xp: xp.fuse(function))
 
     @wraps(function)
     def apply(*values: Any) -> Any:
-        return kernel(namespace(*values))(*values)
+        xp = namespace(*values)
+        if xp is np:
+            return function(*values)
+        moved, back = in_memory_order(values)
+        return kernel(xp)(*moved).transpose(back)
 
     return apply
+
+
+def in_memory_order(values: tuple[Any, ...]) -> tuple[list[Any], list[int]]:
+    """``values``, their axes in the order in which those of the largest lie in memory, and the axes that undo it."""
+    largest = max((value for value in values if not isinstance(value, NUMBERS)), key=lambda array: array.ndim)
+    axes = sorted(range(largest.ndim), key=lambda axis: -largest.strides[axis])
+
+    def moved(array: Array) -> Array:
+        return array[(None,) * (largest.ndim - array.ndim)].transpose(axes)
+
+    back = [axes.index(axis) for axis in range(largest.ndim)]
+    return [value if isinstance(value, NUMBERS) else moved(value) for value in values], back
 
 
 def frozen(array: Array) -> Array:

@@ -2,13 +2,13 @@
 
 To the reader, images are ``(N, C, H, W)``. In memory the results lie batch-last, ``(C, H, W, N)``, and are returned
 as transposed views: a patch then copies as long contiguous runs, the product needs no transposition afterwards, and a
-stack of R cotangents is nothing but a batch of ``R * N``. NumPy's element-wise operations keep the memory order; CuPy's
-do not, so there `batch_last` copies once for each layer.
+stack of R cotangents is nothing but a batch of ``R * N``. Element-wise operations keep the memory order: NumPy's by
+themselves, CuPy's because they are `fused`.
 """
 
 from __future__ import annotations
 
-from minilwa.backend import Array, namespace
+from minilwa.backend import Array, fused, namespace
 from minilwa.errors import InputError
 from minilwa.tape import op
 
@@ -108,14 +108,14 @@ def max_pool2d(x, *, size, stride=None):
     ]
     value = x[places[0]]
     for place in places[1:]:
-        value = xp.maximum(value, x[place])
+        value = larger(value, x[place])
 
     def vjp(g):
         stacked = batch_last(g).reshape(*g.shape[-3:], -1, len(x))  # (C, rows, columns, stack, N)
         gradient = xp.zeros((*x.shape[1:], *stacked.shape[3:]), dtype=g.dtype)
         free = xp.ones_like(value, dtype=bool)
         for place in places:
-            first = free & (x[place] == value)
+            first = is_first(value, x[place], free)
             free ^= first
             part = gradient[:, place[1], place[2]]
             mask = batch_last(first)[..., None, :]
@@ -126,3 +126,15 @@ def max_pool2d(x, *, size, stride=None):
         return batch_first(gradient, g.shape[:-3])
 
     return value, (vjp,)
+
+
+@fused
+def larger(a: Array, b: Array) -> Array:
+    """The larger of two, element by element."""
+    return namespace(a, b).maximum(a, b)
+
+
+@fused
+def is_first(value: Array, pixels: Array, free: Array) -> Array:
+    """Where ``pixels`` are the largest of their window, and none before them was."""
+    return free & (pixels == value)

@@ -33,11 +33,16 @@ def shape_of(a: Any) -> tuple[int, ...]:
 
 @op
 def add(a, b):
-    value = a + b
+    value = plus(a, b)
     return value, (
         lambda g: unbroadcast(g, shape_of(a), value.shape),
         lambda g: unbroadcast(g, shape_of(b), value.shape),
     )
+
+
+@fused
+def plus(a, b):
+    return a + b
 
 
 @op
@@ -210,8 +215,13 @@ def max(a, *, axis, keepdims=False):
 
 @op
 def relu(a):
-    value = namespace(a).maximum(a, 0)
+    value = positive_part(a)
     return value, (lambda g: times_slope_of_relu(g, value),)
+
+
+@fused
+def positive_part(a):
+    return namespace(a).maximum(a, 0)
 
 
 @fused
@@ -221,8 +231,13 @@ def times_slope_of_relu(g, value):
 
 @op
 def tanh(a):
-    value = namespace(a).tanh(a)
+    value = hyperbolic_tangent(a)
     return value, (lambda g: times_slope_of_tanh(g, value),)
+
+
+@fused
+def hyperbolic_tangent(a):
+    return namespace(a).tanh(a)
 
 
 @fused

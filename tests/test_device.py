@@ -16,10 +16,10 @@ from numpy.testing import assert_array_equal
 from second_run import to_device, to_host
 from strict_cupy import no_transfers, transfers
 
-from minilwa import cli
+from minilwa import cli, conv
 from minilwa.algorithms import algorithm_1
 from minilwa.attacks import deepfool, fmn, lbfgs, noise, pgd, square
-from minilwa.backend import asarray, device_of
+from minilwa.backend import asarray, device_of, namespace
 from minilwa.checks import values_known
 from minilwa.directions import adv_alpha, adv_loss, direction
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
@@ -193,7 +193,7 @@ def test_experiments_measure_the_same_on_the_device(experiment, epochs, tmp_path
 # --- what is transferred ---------------------------------------------------------------------------------------------
 
 
-STEPS = {"mlp": (network, 52), "lenet": (partial(lenet, (1, 16, 16), 4), 173)}  # and the kernels of a step
+STEPS = {"mlp": (network, 52), "lenet": (partial(lenet, (1, 16, 16), 4), 163)}  # and the kernels of a step
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -210,6 +210,31 @@ def test_a_step_launches_few_kernels_whatever_the_batch(name):
             train(*on_device, METHODS["Normal"], Recipe(epochs=1, batch=batch))
             launched.append(strict_cupy.LAUNCHED["kernels"])
         assert (launched[1] - launched[0]) / 2 <= most
+
+
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [
+        (partial(lenet, (1, 16, 16), 4), 2),  # the images, and the gradient where the dense layers begin
+        (partial(cifar_net, (3, 16, 16), 4), 3),  # and what folds back of a convolution with padding
+    ],
+)
+def test_a_convolution_copies_no_more_than_on_the_host(make, most, monkeypatch):
+    """Element-wise results lie as their arguments do, so that batch-last images stay batch-last."""
+    copied, batch_last = [], conv.batch_last
+
+    def watched(images):
+        found = batch_last(images)
+        copied.append(not namespace(images).may_share_memory(found, images))
+        return found
+
+    monkeypatch.setattr(conv, "batch_last", watched)
+    net = make()
+    given = net, np.random.default_rng(0).random((4, *net.input_shape), dtype=np.float32), np.arange(4)
+    for arrays in (given, to_device(given)):
+        copied.clear()
+        train(*arrays, METHODS["Normal"], Recipe(epochs=1, batch=4))
+        assert sum(copied) == most
 
 
 def of_training(chosen, batch, epochs, net=network, crop=0):

@@ -7,7 +7,7 @@ import pytest
 import strict_cupy
 from strict_cupy import Forbidden, no_transfers, transfers
 
-from minilwa import ops
+from minilwa import conv, ops
 from minilwa.algorithms import faster
 from minilwa.backend import asarray, to_numpy
 
@@ -112,21 +112,33 @@ def test_the_stand_in_claims_nothing_that_cupy_lacks():
     assert ours <= set(dir(cupy.ndarray))
 
 
+FUSED = [  # with how many arrays, and with which numbers
+    (ops.plus, 2, ()),
+    (ops.positive_part, 1, ()),
+    (ops.hyperbolic_tangent, 1, ()),
+    (ops.times_slope_of_relu, 2, ()),
+    (ops.times_slope_of_tanh, 2, ()),
+    (conv.larger, 2, ()),
+    (conv.is_first, 3, ()),
+    (faster, 2, (0.9, 0.01)),
+]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("function", "numbers"), [(ops.times_slope_of_relu, ()), (ops.times_slope_of_tanh, ()), (faster, (0.9, 0.01))]
-)
+@pytest.mark.parametrize(("function", "arrays", "numbers"), FUSED, ids=lambda value: getattr(value, "__name__", None))
 @pytest.mark.parametrize("stack", [(), (2,)])  # cotangents of several rows at once
-def test_cupy_makes_one_kernel_of_a_fused_function(stack, function, numbers, dtype):
+def test_cupy_makes_one_kernel_of_a_fused_function(stack, function, arrays, numbers, dtype):
     """Takes CuPy, but no GPU: tracing reads shapes and dtypes alone, and what fails is to launch the kernel."""
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed, so it cannot trace what is fused")
     if cupy.is_available():
         pytest.skip("there is a GPU: pytest -m gpu runs the kernels")
     memory = cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(1 << 16, 1 << 10, None, device_id=0), 0)
-    stacked, array = (cupy.ndarray(shape, dtype, memptr=memory) for shape in ((*stack, 3, 4), (3, 4)))
+    kinds = [dtype, dtype, bool][:arrays]
+    shapes = [(*stack, 3, 4), (3, 4), (3, 4)]
+    given = [cupy.ndarray(shape, kind, memptr=memory) for shape, kind in zip(shapes, kinds, strict=False)]
     fusion = cupy.fuse(function.__wrapped__)
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
-        fusion(stacked, array, *numbers)
+        fusion(*given, *numbers)
     ((kernel, _),) = fusion._memo.values()
     assert isinstance(kernel, cupy.ElementwiseKernel)
-    assert [parameter.dtype for parameter in kernel.out_params] == [dtype]
+    assert [parameter.dtype for parameter in kernel.out_params] == [bool if function is conv.is_first else dtype]

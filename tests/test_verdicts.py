@@ -12,6 +12,7 @@ from minilwa.experiments.protocols import PROTOCOLS, ROWS
 from minilwa.report.aggregate import entry
 from minilwa.report.claims.figures import prediction
 from minilwa.report.intervals import statistics
+from minilwa.report.text import caption
 from minilwa.report.verdict_page import as_html, as_markdown
 from minilwa.report.verdicts import verdicts_on
 
@@ -425,3 +426,12 @@ def test_pages_show_every_finding():
     assert html.count('class="badge reproduced"') >= 4
     tables = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(tables) > 40
+
+
+def test_captions_say_what_stands_behind_a_mean():
+    both = table_of(IN_ORDER, seeds=2)
+    assert caption(both).endswith("± standard deviation over 2 seeds")
+    alone = both | {"rows": [both["rows"][0], both["rows"][1] | {"seeds": 1}]}
+    assert caption(alone).endswith("over 2 seeds, or [95% Wilson interval over images] for one seed")
+    curves = {"adv_loss": [0.99, 0.6, 0.3], "adv_loss_sign": [0.99, 0.8, 0.5], "adv_alpha": [0.99, 0.58, 0.28]}
+    assert caption(figure1_of(curves)).endswith("means over 3 seeds")

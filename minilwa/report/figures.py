@@ -144,9 +144,9 @@ def frontier(entry: dict[str, Any]) -> Any:
     """Left each change to LWA, trained as long as LWA; right the worst case over the training time, for all."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    canvas = new_figure(11.0, 4.6)
+    canvas = new_figure(11.0, 5.2)
     left, right = canvas.subplots(1, 2, width_ratios=(2, 3))
-    accuracy = f"worst-case accuracy on {entry['rows'][0]['n']:,} images, L2 radius 1.5"
+    accuracy = "worst-case accuracy, L2 radius 1.5"
     single = sorted((row for row in entry["rows"] if not row["curve"]), key=lambda row: row["worst"]["mean"])
     for i, row in enumerate(single):
         left.errorbar(row["worst"]["mean"], i, xerr=bars(row), color="grey", marker="o", capsize=3)
@@ -161,16 +161,17 @@ def frontier(entry: dict[str, Any]) -> Any:
     for name, colour, mark in zip(names, (COLOURS["LWA"], *OTHERS), MARKS, strict=False):
         rows = sorted((row for row in entry["rows"] if row["curve"] == name), key=lambda row: row["seconds"]["mean"])
         worst, height = [row["worst"]["mean"] for row in rows], np.hstack([bars(row) for row in rows])
-        style = {"color": colour, "marker": mark, "capsize": 3, "label": name}
+        what = rows[0]["change"].removesuffix(", for longer")
+        style = {"color": colour, "marker": mark, "capsize": 3, "label": f"{name}: {what}"}
         right.errorbar([row["seconds"]["mean"] for row in rows], worst, height, **style)
     found = [(row["seconds"]["mean"], row["worst"]["mean"]) for row in single]
     right.plot(*np.reshape(found, (-1, 2)).T, ".", color="grey", label="LWA with one change")
     right.set(xscale="log", xlabel="training time, seconds of one core", ylabel=accuracy, title="frontier")
     right.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
-    right.legend(frameon=False)
+    canvas.legend(*right.get_legend_handles_labels(), frameon=False, ncols=3, loc="outside lower center")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    canvas.suptitle(title(entry))
+    canvas.suptitle(f"{title(entry)}; {entry['rows'][0]['n']:,} test images")
     return canvas
 
 

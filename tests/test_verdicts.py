@@ -12,6 +12,7 @@ from minilwa.experiments.protocols import PROTOCOLS, ROWS
 from minilwa.report.aggregate import entry
 from minilwa.report.claims.figures import prediction
 from minilwa.report.intervals import statistics
+from minilwa.report.text import caption
 from minilwa.report.verdict_page import as_html, as_markdown
 from minilwa.report.verdicts import verdicts_on
 
@@ -174,6 +175,9 @@ def test_order_over_the_radius():
     assert status("a", "figure1", figure1_of(curves | {"adv_loss_sign": [0.99, 0.6, 0.3]})) == "partly"
     assert status("a", "figure1", figure1_of(curves | {"adv_alpha": [0.99, 0.62, 0.32]})) == "not reproduced"
     assert status("a", "figure1", figure1_of(curves, seeds=1)) == "not decided"
+    beside = figure1_of(curves | {"deepfool": [0.99, 0.55, 0.28]})
+    (told,) = [f["sentence"] for f in verdict("a", beside)["findings"] if f["key"]]
+    assert "Adv_Alpha less that is +.01" in told
 
 
 # (b)
@@ -239,6 +243,7 @@ def test_accuracy_is_not_lost():
     (told,) = [f["sentence"] for f in verdict("c", lwa(0.985))["findings"] if f["key"]]
     assert "Normal 100-100" in told
     assert "LWA 500-500" in told
+    assert "(LWA minus Goodfellow: -.00" in told
 
 
 # (d)
@@ -267,6 +272,27 @@ def test_representation_is_comparable():
     assert status("e", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
 
 
+def test_changed_settings_of_the_representation_stand_beside():
+    records = []
+    for label, (method, row) in {
+        "": ("Goodfellow", IN_ORDER["Goodfellow"]),
+        "LWA_Rep-near": ("LWA_Rep", (0.97, 0.88, 0.88, 0.70, 0.69)),
+        "LWA_Rep-far": ("LWA_Rep", (0.97, 0.88, 0.88, 0.60, 0.69)),
+    }.items():
+        record = {"method": method, "seed": 0, "n": 10000, "zero_gradients": {}} | dict(zip(COLUMNS, row, strict=True))
+        planned = with_plan(record)
+        records.append(planned | {"plan": planned["plan"] | {"label": label}})
+    changed = entry("variants", config_of(), records)
+    far = table_of(IN_ORDER | {"LWA_Rep": (0.96, 0.7, 0.66, 0.37, 0.34)})
+    found = verdict("e", far, changed)
+    assert (found["verdict"], found["questions"]) == ("not reproduced", 6)  # it does not count
+    (told,) = [f for f in found["findings"] if f["key"] and "variants" in f["key"]]
+    assert told["status"] == "not decided"
+    assert told["sentence"].endswith(" Within .089 of Goodfellow's in every column: LWA_Rep-near.")
+    assert told["evidence"][1] == ["LWA_Rep-far - Goodfellow", "-.060", "-.040", "-.180", "-.070"]
+    assert [f["status"] for f in verdict("e", far)["findings"] if not f["decides"]] == ["not tested"]
+
+
 # (f)
 
 
@@ -277,6 +303,13 @@ def test_l2_is_a_measure_of_what_is_seen():
     assert verdict("f", judged(even, concentrated=300))["verdict"] == "not reproduced"
     assert verdict("f", judged(even, concentrated=50))["verdict"] == "not decided"
     assert verdict("f", judged(even, concentrated=3, seeds=1))["verdict"] == "reproduced"
+    told = [verdict("f", judged(even, concentrated=many))["findings"][1]["sentence"] for many in (3, 300, 50)]
+    every = ", ".join(ROWS[:-1]) + f" and {ROWS[-1]}."
+    assert [words.partition(" one window is ")[2] for words in told] == [
+        f"below .05 for {every}",
+        f"above .05 for {every}",
+        f"at .05, or not alike in both directions, for {every}",
+    ]
 
 
 def test_heaviest_window_against_all_windows():
@@ -301,6 +334,9 @@ def test_the_papers_figures():
     told = verdict("g", table_of(one_off))["findings"][0]["sentence"]
     assert told.startswith("24 of 25 of the printed figures are met")
     assert "Not met: LWA Adv_Loss." in told
+    assert "says little" not in told
+    vague = verdict("g", table_of(PRINTED["table1"], noise=0.03))["findings"][0]["sentence"]
+    assert "by an interval wider than ± .05, which says little)" in vague
     off = {method: [a + 0.1 if a < 0.5 else a - 0.1 for a in row] for method, row in PRINTED["table1"].items()}
     assert status("g", "table1", table_of(off)) == "not reproduced"
     assert status("g", "table1", table_of(PRINTED["table1"], seeds=1)) == "not decided"
@@ -380,6 +416,8 @@ def test_pages_show_every_finding():
     made = [table_of(IN_ORDER), table_of(IN_ORDER, seeds=1, experiment="table2"), judged(dict.fromkeys(ROWS, 0.5))]
     found = verdicts_on({f"{e['experiment']}/{e['protocol']}": e for e in made})
     markdown, html = as_markdown(found), as_html(found)
+    for quote in [quote for v in found for quote in v["quotes"]]:
+        assert f"“{quote}”" in markdown
     for finding in [finding for v in found for finding in v["findings"]]:
         for text in (markdown, html):
             assert finding["about"].replace("'", "&#x27;" if text is html else "'") in text
@@ -388,3 +426,12 @@ def test_pages_show_every_finding():
     assert html.count('class="badge reproduced"') >= 4
     tables = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(tables) > 40
+
+
+def test_captions_say_what_stands_behind_a_mean():
+    both = table_of(IN_ORDER, seeds=2)
+    assert caption(both).endswith("± standard deviation over 2 seeds")
+    alone = both | {"rows": [both["rows"][0], both["rows"][1] | {"seeds": 1}]}
+    assert caption(alone).endswith("over 2 seeds, or [95% Wilson interval over images] for one seed")
+    curves = {"adv_loss": [0.99, 0.6, 0.3], "adv_loss_sign": [0.99, 0.8, 0.5], "adv_alpha": [0.99, 0.58, 0.28]}
+    assert caption(figure1_of(curves)).endswith("means over 3 seeds")

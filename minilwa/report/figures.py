@@ -16,6 +16,7 @@ from minilwa.report.text import JUDGED, NAMES, TITLES
 COLOURS = {"Normal": "#0072b2", "Dropout": "#e69f00", "Goodfellow": "#009e73", "LWA": "#d55e00", "LWA_Rep": "#cc79a7"}
 OTHERS = ("#009e73", "#0072b2", "#56b4e9", "#e69f00")
 MARKS = "osD^v<>*"  # told apart without colour too
+RADIUS_LABEL = "L2 radius of the perturbation, white = 1, not clipped"
 
 
 def draw(entry: dict[str, Any], path: Path) -> list[Path]:
@@ -81,7 +82,7 @@ def figure1(entry: dict[str, Any]) -> Any:
         label = TITLES.get(row["direction"], row["direction"])
         curve(axes, row["radii"], row["accuracy"], marker=mark, label=label)
     axes.set(
-        xlabel="radius of the perturbation, L2 norm, pixels in [0, 1]",
+        xlabel=RADIUS_LABEL,
         ylabel=f"accuracy on {row['n']:,} test images",
         title=f"LeNet trained as usual on {entry['data']}",
         xlim=(0, max(row["radii"])),
@@ -133,7 +134,7 @@ def judgement(entry: dict[str, Any]) -> Any:
         curve(axes, row["worst"]["radii"], row["worst"]["curve"], COLOURS[row["method"]], label=row["method"])
     axes.axvline(entry["rows"][0]["radius"], color="grey", linewidth=0.8, linestyle=":")
     axes.axhline(entry["rows"][0]["chance"], color="grey", linewidth=0.8, linestyle="--", label="guessing")
-    axes.set(xlabel="L2 radius, pixels in [0, 1]", ylim=(0, 1), title=title(entry))
+    axes.set(xlabel=RADIUS_LABEL, ylim=(0, 1), title=title(entry))
     axes.set(xlim=(0, None), ylabel=f"worst-case accuracy on {row['n']:,} test images")
     axes.legend(frameon=False)
     return canvas
@@ -143,9 +144,9 @@ def frontier(entry: dict[str, Any]) -> Any:
     """Left each change to LWA, trained as long as LWA; right the worst case over the training time, for all."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    canvas = new_figure(11.0, 4.6)
+    canvas = new_figure(11.0, 5.2)
     left, right = canvas.subplots(1, 2, width_ratios=(2, 3))
-    accuracy = f"worst-case accuracy on {entry['rows'][0]['n']:,} images, L2 radius 1.5"
+    accuracy = "worst-case accuracy, L2 radius 1.5"
     single = sorted((row for row in entry["rows"] if not row["curve"]), key=lambda row: row["worst"]["mean"])
     for i, row in enumerate(single):
         left.errorbar(row["worst"]["mean"], i, xerr=bars(row), color="grey", marker="o", capsize=3)
@@ -160,16 +161,17 @@ def frontier(entry: dict[str, Any]) -> Any:
     for name, colour, mark in zip(names, (COLOURS["LWA"], *OTHERS), MARKS, strict=False):
         rows = sorted((row for row in entry["rows"] if row["curve"] == name), key=lambda row: row["seconds"]["mean"])
         worst, height = [row["worst"]["mean"] for row in rows], np.hstack([bars(row) for row in rows])
-        style = {"color": colour, "marker": mark, "capsize": 3, "label": name}
+        what = rows[0]["change"].removesuffix(", for longer")
+        style = {"color": colour, "marker": mark, "capsize": 3, "label": f"{name}: {what}"}
         right.errorbar([row["seconds"]["mean"] for row in rows], worst, height, **style)
     found = [(row["seconds"]["mean"], row["worst"]["mean"]) for row in single]
     right.plot(*np.reshape(found, (-1, 2)).T, ".", color="grey", label="LWA with one change")
     right.set(xscale="log", xlabel="training time, seconds of one core", ylabel=accuracy, title="frontier")
     right.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
-    right.legend(frameon=False)
+    canvas.legend(*right.get_legend_handles_labels(), frameon=False, ncols=3, loc="outside lower center")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    canvas.suptitle(title(entry))
+    canvas.suptitle(f"{title(entry)}; {entry['rows'][0]['n']:,} test images")
     return canvas
 
 
@@ -193,8 +195,11 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 def title(entry: dict[str, Any]) -> str:
-    """What stands above a figure."""
-    return f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}"
+    """What stands above a figure: what it is of, and of what its intervals are."""
+    alone = {row["seeds"] == 1 for row in entry["rows"]}
+    over = "over images, one seed" if alone == {True} else "over seeds" + "; over images for one seed" * (True in alone)
+    of = f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}"
+    return of if (entry["experiment"], alone) == ("factorial", {True}) else f"{of}\n95% intervals {over}"
 
 
 def curve(axes: Any, x: list[float], found: dict[str, list[float]], colour: str | None = None, **style: Any) -> None:

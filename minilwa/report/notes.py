@@ -36,7 +36,9 @@ def judgement(entry: dict[str, Any]) -> list[str]:
     attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
     return [
         f"The worst case is over {attacks}, image by image; the transferred set, other precisions and other norms are "
-        "no part of it. Distances are the worst case's, over the images that are right unperturbed.",
+        "no part of it. Distances are the worst case's, over the images that are right unperturbed. "
+        f"The images are the first {entry['rows'][0]['n']:,} of the test set: compare lines and columns of this table, "
+        "not this one with those over all test images.",
         "Checked: no images broken by a transferred set, or by attacks without gradients, that the others leave; no "
         "gradients that are zero or not finite; float64 and twice the steps of PGD change the accuracy by less than "
         "half a Wilson interval; the worst case gets down to chance.",

@@ -12,13 +12,13 @@ from minilwa.report.elements import anchor, html_table
 from minilwa.report.text import markdown_table
 
 Record = dict[str, Any]
-HEAD = ["Claim", "Under the paper's attacks", "In the worst case", "Open"]
+HEAD = ["Claim", "Under the paper's attacks", "In the worst case", "Questions open"]
 ABOUT = (
     "Each claim of the paper, and what the runs say of it. When the criteria were fixed, only Table 1 and Figure 1 had "
-    "been run in full, after the protocol “paper”. Intervals are 95% t-intervals of differences paired over training "
-    "seeds. “The paper's attacks” are single steps; “the worst case” is over many attacks, image by image. A claim "
-    "holds “partly” where its questions are answered differently; open ones do not count, but (a) waits for the "
-    "factorial."
+    "been run in full, after the protocol “paper”: what rests on these two was not decided blind. Intervals are 95% "
+    "t-intervals of differences paired over training seeds. “The paper's attacks” are single steps; “the worst case” "
+    "is over many attacks, image by image. A claim holds “partly” where its questions are answered differently; open "
+    "ones do not count, but (a) waits for the factorial."
 )
 
 
@@ -35,7 +35,7 @@ def as_markdown(found: Sequence[Record]) -> str:
     ]
     parts = ["# Verdicts", ABOUT, markdown_table([HEAD, *overview])]
     for verdict in found:
-        parts += [f"## ({verdict['claim']}) {verdict['text']}", f"The paper, section {verdict['section']}."]
+        parts += [f"## ({verdict['claim']}) {verdict['text']}", source_of(verdict)]
         for criterion, findings in by_criterion(verdict):
             parts.append(f"*Criterion.* {criterion}")
             parts += [part for finding in findings if is_tested(finding) for part in finding_in_markdown(finding)]
@@ -82,8 +82,13 @@ def claim_in_html(verdict: Record) -> str:
     title = f"({verdict['claim']}) {escape(verdict['text'])}"
     return f"""
 <section id="claim-{verdict["claim"]}"><h3>{title}</h3>
-<p class=faint>The paper, section {escape(verdict["section"])}.</p>
+<p class=faint>{escape(source_of(verdict))}</p>
 {"".join(parts)}</section>"""
+
+
+def source_of(verdict: Record) -> str:
+    """Where the paper says it, and in what words."""
+    return " ".join([f"The paper, section {verdict['section']}.", *(f"“{quote}”" for quote in verdict["quotes"])])
 
 
 def finding_in_html(finding: Record) -> str:

@@ -1,7 +1,7 @@
 """Verdicts: what the paper claims, one claim after another, and what the experiments that are there say of it.
 
-Each question is decided by a criterion that was written before the figures were known, or it is told which runs are
-missing and how to make them.
+Each question is decided by a criterion that was fixed before most figures were known (`verdict_page` says which were),
+or it is told which runs are missing and how to make them.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def verdict(claim: Claim, findings: Sequence[Finding]) -> Record:
     return {
         "claim": claim.letter,
         "text": claim.text,
+        "quotes": list(claim.quotes),
         "section": claim.section,
         "verdict": combined([f for f in deciding if not f.worst_case], answered),
         "worst_case": combined(worst, answered) if (worst := [f for f in deciding if f.worst_case]) else None,

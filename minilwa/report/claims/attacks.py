@@ -71,14 +71,20 @@ def over_radius(entry: Record) -> Decision:
     evidence = [["Radius", "Adv_Loss - Adv_Alpha", "Adv_Loss_Sign - Adv_Loss"]]
     evidence += [[f"{radius:g}", *(signed(of_pair[i]) for of_pair in points)] for i, radius in shown]
     evidence.append(["mean", *map(signed, areas)])
+    aside = ""
+    if "deepfool" in curves:
+        gap = statistics(
+            [sum(a) / len(a) - sum(b) / len(b) for a, b in zip(curves["adv_alpha"], curves["deepfool"], strict=True)]
+        )
+        aside = f" DeepFool's direction, which is not the paper's: Adv_Alpha less that is {signed(gap)} in the mean."
     told = (
         f"Over radii up to {radii[-1]:g}, Adv_Loss less Adv_Alpha is {signed(areas[0])} in the mean, and Adv_Loss_Sign "
     )
     told += f"less Adv_Loss {signed(areas[1])}"
     if areas[0]["interval"] is None:
-        return Decision(NOT_DECIDED, f"{ONE_SEED} {told}.", evidence)
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {told}.{aside}", evidence)
     below = [radius for i, radius in enumerate(radii) if any(side(of_pair[i]) < 0 for of_pair in points)]
-    told += f"; at {len(below)} of {len(radii)} radii one of them lies below 0."
+    told += f"; at {len(below)} of {len(radii)} radii one of them lies below 0.{aside}"
     if side(areas[0]) <= 0:
         return Decision(NOT_REPRODUCED, told, evidence)
     return Decision(REPRODUCED if side(areas[1]) > 0 and not below else PARTLY, told, evidence)

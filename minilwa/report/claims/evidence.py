@@ -14,7 +14,7 @@ from minilwa.report.text import JUDGED, TITLES
 REPRODUCED, NOT_REPRODUCED, PARTLY = "reproduced", "not reproduced", "partly"
 ARTEFACT = "an artefact of float32"
 NOT_DECIDED, NOT_TESTED = "not decided", "not tested"
-ONE_SEED = "One seed decides nothing, since accuracies under attack move by a point or two from seed to seed."
+ONE_SEED = "One seed decides nothing, since accuracies under attack move from seed to seed, some by several points."
 WORST = {"worst": "the worst case", "worst_clipped": "the worst case, clipped"}
 
 

@@ -35,12 +35,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says, and where."""
+    """What the paper says, in short and in its own words, and where."""
 
     letter: str
     text: str
     section: str
     questions: Sequence[Question]
+    quotes: Sequence[str] = ()
 
 
 def asked(criterion: str, decide: Callable[[Record], Decision], needs: Sequence[str], *of: str) -> list[Question]:
@@ -67,36 +68,58 @@ CLAIMS = (
             beside("table2", "paper", attacks.EVERY_ROW, attacks.in_every_row),
             beside("figure1", "paper", attacks.OVER_RADIUS, attacks.over_radius),
         ],
+        [
+            "Experimental results suggest that Adv_Alpha is consistently, but slightly, more efficient than Adv_Loss, "
+            "and these two method are significantly more efficient than Adv_Loss_Sign."
+        ],
     ),
     Claim(
         "b",
         "LWA is the most robust of the five methods, Goodfellow's the next.",
         "4.2, Tables 1 and 2",
         asked(training.MOST_ROBUST, training.most_robust, ROWS, *TABLES),
+        [
+            "Goodfellow's method improves the network's robust greatly, compared to the previous methods. The best "
+            "performance and the most robustness are both achieved by LWA."
+        ],
     ),
     Claim(
         "c",
         "Robustness costs no accuracy: no trade-off is observed.",
         "4.2, Tables 1 and 2",
         asked(training.NO_COST, training.no_cost, ("Normal", "LWA"), *TRAINED),
+        ["It is interesting that we do not observe the trade-off between robustness and its performance."],
     ),
     Claim(
         "d",
         "Dropout improves accuracy and robustness, but the robustness is still weak: it helps a little.",
         "4.2, Table 1",
         asked(training.DROPOUT, training.dropout_helps, ("Normal", "Dropout", "Goodfellow"), *TABLES),
+        [
+            "By training with the dropout technique, both performance and robustness of the neural network are "
+            "improved, but its robustness is still weak."
+        ],
     ),
     Claim(
         "e",
         "LWA_Rep is comparable to Goodfellow's method.",
         "4.2, Table 1",
-        asked(training.COMPARABLE, training.comparable, ("Goodfellow", "LWA_Rep"), *TABLES),
+        [
+            *asked(training.COMPARABLE, training.comparable, ("Goodfellow", "LWA_Rep"), *TABLES),
+            beside("variants", "paper", training.COMPARABLE_CHANGED, training.comparable_changed, substitutes=False),
+        ],
+        ["Overall, it achieves fair comparable performance to Goodfellow's method."],
     ),
     Claim(
         "f",
         "The L2 norm is a reasonable measure: no perturbation is seen that has most of its weight in one place.",
         "4.1",
         [Question(judged, "paper", norm.L2, norm.not_concentrated) for judged in ("judge-table2", "judge-table1")],
+        [
+            "One may concern that if the following case may happen: a small perturbation in l2 norm has most of its "
+            "weight on some specific position, and thus change the picture distinguishably. [...] we don't observe "
+            "such phenomenon in our experiments."
+        ],
     ),
     Claim(
         "g",

@@ -94,11 +94,16 @@ def source_of(verdict: Record) -> str:
 def finding_in_html(finding: Record) -> str:
     """One finding: badge, sentence, figures, and where they come from."""
     links = f'<a href="#{anchor(finding["key"])}">Table and figure</a>.'
-    table = f'<div class="wide">{html_table(finding["evidence"])}</div>' if len(finding["evidence"]) > 1 else ""
+    table = folded("Figures", html_table(finding["evidence"])) if len(finding["evidence"]) > 1 else ""
     return f"""
 <div class=finding><p>{badge_of(finding["status"])} <b>{escape(finding["about"])}</b><br>
 {escape(finding["sentence"])}{beside(finding)}</p>{table}
 <p class=faint>{links} {made_by(finding)} <code>{escape(finding["command"])}</code></p></div>"""
+
+
+def folded(title: str, table: str) -> str:
+    """A table to open: a page of all would be many screens long."""
+    return f'<details><summary>{title}</summary><div class="wide">{table}</div></details>'
 
 
 def by_criterion(verdict: Record) -> list[tuple[str, list[Record]]]:

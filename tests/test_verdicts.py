@@ -272,17 +272,21 @@ def test_representation_is_comparable():
     assert status("e", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
 
 
-def test_changed_settings_of_the_representation_stand_beside():
+def variants_of(**rows):
+    """Table 1 with settings changed, of one seed: "LWA-near" is a row of LWA."""
     records = []
-    for label, (method, row) in {
-        "": ("Goodfellow", IN_ORDER["Goodfellow"]),
-        "LWA_Rep-near": ("LWA_Rep", (0.97, 0.88, 0.88, 0.70, 0.69)),
-        "LWA_Rep-far": ("LWA_Rep", (0.97, 0.88, 0.88, 0.60, 0.69)),
-    }.items():
+    for name, row in rows.items():
+        method, _, changed = name.partition("__")
         record = {"method": method, "seed": 0, "n": 10000, "zero_gradients": {}} | dict(zip(COLUMNS, row, strict=True))
         planned = with_plan(record)
+        label = f"{method}-{changed}" if changed else ""
         records.append(planned | {"plan": planned["plan"] | {"label": label}})
-    changed = entry("variants", config_of(), records)
+    return entry("variants", config_of(), records)
+
+
+def test_changed_settings_of_the_representation_stand_beside():
+    near, beyond = (0.97, 0.88, 0.88, 0.70, 0.69), (0.97, 0.88, 0.88, 0.60, 0.69)
+    changed = variants_of(Goodfellow=IN_ORDER["Goodfellow"], LWA_Rep__near=near, LWA_Rep__far=beyond)
     far = table_of(IN_ORDER | {"LWA_Rep": (0.96, 0.7, 0.66, 0.37, 0.34)})
     found = verdict("e", far, changed)
     assert (found["verdict"], found["questions"]) == ("not reproduced", 6)  # it does not count
@@ -291,6 +295,16 @@ def test_changed_settings_of_the_representation_stand_beside():
     assert told["sentence"].endswith(" Within .089 of Goodfellow's in every column: LWA_Rep-near.")
     assert told["evidence"][1] == ["LWA_Rep-far - Goodfellow", "-.060", "-.040", "-.180", "-.070"]
     assert [f["status"] for f in verdict("e", far)["findings"] if not f["decides"]] == ["not tested"]
+
+
+def test_the_change_nearest_to_the_paper_is_named():
+    printed = {method: PRINTED["table1"][method] for method in ("Normal", "LWA")}
+    off = {by: tuple(value - by for value in printed["LWA"]) for by in (0.1, 0.02, 0.005)}
+    changed = variants_of(Normal=printed["Normal"], LWA=off[0.1], LWA__near=off[0.005], LWA__far=off[0.02])
+    (told,) = [f for f in verdict("g", changed)["findings"] if f["key"] and "variants" in f["key"]]
+    assert (told["status"], told["decides"]) == ("not decided", False)
+    assert told["evidence"][1:] == [["Normal", ".000", "Normal", ".000"], ["LWA", ".100", "LWA-near", ".005"]]
+    assert "LWA-near within .005 (LWA .100)" in told["sentence"]
 
 
 # (f)

@@ -126,8 +126,11 @@ CLAIMS = (
         "The figures of Tables 1 and 2 themselves.",
         "4.2",
         [
-            Question(table, "paper", figures.PRINTED_FIGURES, figures.printed_figures, substitutes=False)
-            for table in ("table1", "table2")
+            *(
+                Question(table, "paper", figures.PRINTED_FIGURES, figures.printed_figures, substitutes=False)
+                for table in ("table1", "table2")
+            ),
+            beside("variants", "paper", figures.NEAREST, figures.nearest_change, substitutes=False),
         ],
     ),
     Claim(

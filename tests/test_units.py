@@ -146,6 +146,20 @@ def test_what_is_done_is_not_done_again(finished, monkeypatch):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+@pytest.mark.parametrize(("jobs", "beside"), [(1, 0), (2, 1), (3, 2), (8, 3)])
+def test_no_worker_waits_for_what_several_units_need(jobs, beside, tmp_path, monkeypatch):
+    setting = runs.Setting(runs.Source("mnist5k"), tmp_path)
+    plans = [PROTOCOLS["quick"].plan("mlp", "Normal", seed=seed) for seed in range(4)]
+    units = [runs.Unit("table1", plan, dict, (plans[3],)) for plan in plans[:3]]
+    done = []
+    monkeypatch.setattr(runs, "do_training", lambda plan, *_: done.append(plan))
+    monkeypatch.setattr(runs, "do_unit", lambda unit, *_: done.append(unit))
+    with joblib.parallel_config(backend="threading"):
+        runs.run_units(setting, units, jobs)
+    assert sorted(done[:-3], key=lambda plan: plan.recipe.seed) == [*plans[:beside], plans[3]]
+    assert set(done[-3:]) == set(units)
+
+
 def test_another_seed_goes_beside(finished, tmp_path):
     arguments = [*command(finished, tmp_path / "out"), "--jobs", "1"]
     assert (

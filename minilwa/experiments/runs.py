@@ -200,19 +200,21 @@ class Unit:
 def run_units(setting: Setting, units: Sequence[Unit], jobs: int = 1) -> None:
     """Do what is not done yet, ``jobs`` units at a time, each with its share of the cores.
 
-    What several units need is trained first. Joblib spreads the work, over processes unless a
-    ``joblib.parallel_config`` around the call says otherwise: with backend="dask" or "ray" over a cluster whose
-    machines share the folders of the results and of the data.
+    What several units need is trained first, and beside it as much else as leaves no worker waiting. Joblib spreads the
+    work, over processes unless a ``joblib.parallel_config`` around the call says otherwise: with backend="dask" or
+    "ray" over a cluster whose machines share the folders of the results and of the data.
     """
     from joblib import Parallel, delayed
 
     units = [unit for unit in units if not unit.done(setting)]
     needs = Counter(plan for unit in units for plan in {unit.plan, *unit.others})
     shared = [plan for plan, count in needs.items() if count > 1 or plan not in {unit.plan for unit in units}]
+    rest = [plan for plan in needs if plan not in shared]
+    first = shared + rest[: -len(shared) % jobs]
     threads = None if jobs == 1 else max(1, blas_threads() // jobs)
     common = setting, threads, (platform.node(), os.getpid())
     with progress_of_all(setting, list(needs), units):
-        Parallel(jobs, batch_size=1)(delayed(do_training)(plan, *common) for plan in shared)
+        Parallel(jobs, batch_size=1)(delayed(do_training)(plan, *common) for plan in first)
         Parallel(jobs, batch_size=1)(delayed(do_unit)(unit, *common) for unit in units)
 
 

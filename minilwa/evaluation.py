@@ -91,9 +91,8 @@ def attacked_scores(
     for part in parts(len(x)):
         right = predict(network, x[part]) == y[part]
         with values_known():
-            steps = along(network, x[part], y[part])
-        none = (steps == 0) | ~namespace(steps).isfinite(steps)
-        zeros = zeros + none.reshape(len(steps), -1).all(axis=1).sum()
+            steps = finite_part(along(network, x[part], y[part]))
+        zeros = zeros + (steps.reshape(len(steps), -1) == 0).all(axis=1).sum()
         for i, radius in enumerate(radii):
             x_hat = moved(x[part], steps, radius, norm, clip)
             correct[i] = correct[i] + (right & (predict(network, x_hat) == y[part])).sum()
@@ -103,13 +102,15 @@ def attacked_scores(
 
 
 def moved(x: Array, steps: Array, radius: float, norm: Norm = "l2", clip: bool = False) -> Array:
-    """``x`` plus ``steps`` with their norms set to ``radius``; with ``clip`` set back into [0, 1].
+    """``x`` plus ``steps`` with their norms set to ``radius``; with ``clip`` set back into [0, 1]."""
+    x_hat = x + rescale(steps, radius, norm)
+    return namespace(x).clip(x_hat, 0, 1) if clip else x_hat
 
-    What of a step is not finite counts as 0, so that no attack succeeds by it.
-    """
-    xp = namespace(x, steps)
-    x_hat = x + rescale(xp.where(xp.isfinite(steps), steps, 0), radius, norm)
-    return xp.clip(x_hat, 0, 1) if clip else x_hat
+
+def finite_part(steps: Array) -> Array:
+    """``steps`` with 0 where they are not finite, so that no attack succeeds by that."""
+    xp = namespace(steps)
+    return xp.where(xp.isfinite(steps), steps, 0)
 
 
 def adversarial_images(
@@ -122,5 +123,8 @@ def adversarial_images(
     xp = namespace(x)
     with values_known():
         return xp.concatenate(
-            [moved(x[part], along(network, x[part], y[part]), radius, norm, clip) for part in parts(len(x))]
+            [
+                moved(x[part], finite_part(along(network, x[part], y[part])), radius, norm, clip)
+                for part in parts(len(x))
+            ]
         )

@@ -8,7 +8,7 @@ from minilwa.attacks.common import Tick, Watch, ignore, on_the_right
 from minilwa.backend import Array
 from minilwa.checks import check_radius
 from minilwa.directions import Direction
-from minilwa.evaluation import moved
+from minilwa.evaluation import finite_part, moved
 from minilwa.networks import Network
 from minilwa.norms import Norm, exponent
 
@@ -35,6 +35,6 @@ def single_step(
     def attacker(x: Array, y: Array, rng: np.random.Generator) -> Array:
         steps = along(network, x, y)
         watch(steps)
-        return moved(x, steps, radius, norm, clip)
+        return moved(x, finite_part(steps), radius, norm, clip)
 
     return on_the_right(attacker, network, x, y, clip, 0, tick)

@@ -19,29 +19,29 @@ HEAD = ["Method", "Direction", "Images", "More than half", "Wilson", "Median sha
 
 def not_concentrated(entry: Record) -> Decision:
     """Is a perturbation that is small in L2 spread over the image?"""
-    evidence, ends = [HEAD], []
-    sides: dict[str, set[str]] = {}
+    evidence, sides = [HEAD], dict[str, set[str]]()
     for row in [row for row in entry["rows"] if row["concentration"]]:
         for name in ("adv_loss", "adv_alpha"):
             found = row["concentration"][name]
             if found["n"]:
                 n = found["n"] // found["seeds"]  # the images are the same for all seeds
-                ends.append(Score(round(found["concentrated"] / found["seeds"]), n).interval())
-                sides.setdefault(row["method"], set()).add(side_of(*ends[-1]))
-                cells = [f"{found['n']:,}", f"{found['concentrated']:,}", bracket(ends[-1])]
+                interval = Score(round(found["concentrated"] / found["seeds"]), n).interval()
+                sides.setdefault(row["method"], set()).add(side_of(*interval))
+                cells = [f"{found['n']:,}", f"{found['concentrated']:,}", bracket(interval)]
                 cells += [figure(found[key]) for key in ("median", "largest", "pixel")]
                 evidence.append([row["method"], title(name), *cells])
-    if not ends:
+    if not sides:
         return Decision(NOT_DECIDED, "No image was moved.", evidence)
     words = {"below .05": {"below"}, "above .05": {"above"}}
     where = {told: [method for method, side in sides.items() if side == which] for told, which in words.items()}
     where["at .05, or not alike in both directions,"] = [m for m, side in sides.items() if side not in words.values()]
     told = "; ".join(f"{told} for {listed(methods)}" for told, methods in where.items() if methods)
     told = f"The share of images with more than half of ||r||^2 in one window is {told}."
-    if all(high < 0.05 for _, high in ends):
+    every = set().union(*sides.values())
+    if every == {"below"}:
         return Decision(REPRODUCED, told, evidence)
-    beyond = [low > 0.05 for low, _ in ends]
-    return Decision(NOT_REPRODUCED if all(beyond) else PARTLY if any(beyond) else NOT_DECIDED, told, evidence)
+    status = NOT_REPRODUCED if every == {"above"} else PARTLY if "above" in every else NOT_DECIDED
+    return Decision(status, told, evidence)
 
 
 def side_of(low: float, high: float) -> str:

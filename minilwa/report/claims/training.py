@@ -19,7 +19,6 @@ from minilwa.report.claims.evidence import (
     Sheet,
     cell,
     side,
-    title,
     titles,
 )
 from minilwa.report.intervals import Record, statistics
@@ -138,22 +137,18 @@ def comparable(entry: Record) -> Decision:
 
 def comparable_changed(entry: Record) -> Decision:
     """Do other settings make LWA_Rep about as robust as Goodfellow's method?"""
-    columns, margin = COLUMNS[1:], printed_margin()
-    rows = {row["variant"]: row for row in entry["rows"]}
-    evidence, near, several = [["Difference", *map(title, columns)]], [], True
-    if "Goodfellow" not in rows:
-        return Decision(NOT_TESTED, "What is missing: the runs of Goodfellow.", evidence)
-    usual = rows.pop("Goodfellow")
-    for variant, row in rows.items():
-        seeds = [seed for seed in row["seed_numbers"] if seed in usual["seed_numbers"]]
-        if row["method"] == "LWA_Rep" and seeds:
-            pairs = [[dict(zip(r["seed_numbers"], r[c]["values"], strict=True)) for r in (row, usual)] for c in columns]
-            gaps = [statistics([one[seed] - other[seed] for seed in seeds]) for one, other in pairs]
-            evidence.append([f"{variant} - Goodfellow", *map(signed, gaps)])
-            near += [variant] * all(abs(end) < margin for gap in gaps for end in gap["interval"] or [gap["mean"]])
-            several &= len(seeds) > 1
+    if not any(row["variant"] == "Goodfellow" for row in entry["rows"]):
+        return Decision(NOT_TESTED, "What is missing: the runs of Goodfellow.", [])
+    by_variant = [
+        row | {"method": row["variant"]} for row in entry["rows"] if row["method"] in ("LWA_Rep", "Goodfellow")
+    ]
+    sheet, margin = Sheet.of(entry | {"rows": by_variant}, ("Goodfellow",)), printed_margin()
+    changed = [variant for variant in sheet.methods if variant.startswith("LWA_Rep")]
+    evidence = sheet.lines([(variant, "Goodfellow") for variant in changed], sheet.attacked)
+    gaps = {variant: [sheet.gap(column, variant, "Goodfellow") for column in sheet.attacked] for variant in changed}
+    near = [v for v in changed if all(abs(end) < margin for gap in gaps[v] for end in gap["interval"] or [gap["mean"]])]
     told = f"Within {figure(margin)} of Goodfellow's in every column: {listed(near) if near else 'none'}."
-    if not several:
+    if len(sheet.seeds) < 2:
         return Decision(NOT_DECIDED, f"{ONE_SEED} {told}", evidence)
     return Decision(REPRODUCED if near else NOT_REPRODUCED, told, evidence)
 

@@ -116,7 +116,7 @@ def initialise(layers: Sequence[Layer], input_shape: Shape, rng: Any) -> tuple[t
 def mlp(
     *sizes: int,
     input_shape: Shape | None = None,
-    rate: float = 0.0,
+    rate: float | Sequence[float] = 0.0,
     scale: float | None = None,
     seed: int = 0,
     dtype: str = "float32",
@@ -125,16 +125,21 @@ def mlp(
     """Dense ReLU network, ``mlp(784, 1000, 1000, 10)``: inputs, hidden widths, classes.
 
     ``input_shape`` is the shape of one sample (``(784,)`` unless given; ``(1, 28, 28)`` for images); ``rate`` > 0 puts
-    dropout after every hidden layer; ``scale`` draws initial weights uniformly from [-scale, scale].
+    dropout after every hidden layer, several rates after one each; ``scale`` draws initial weights uniformly from
+    [-scale, scale].
     """
     if len(sizes) < 2 or min(sizes) < 1:
         raise InputError("sizes", sizes, "inputs, hidden widths if any, and classes, all >= 1")
     input_shape = sizes[:1] if input_shape is None else tuple(input_shape)
     if math.prod(input_shape) != sizes[0]:
         raise InputError("input_shape", input_shape, f"a shape of {sizes[0]} numbers")
+    hidden = sizes[1:-1]
+    rates = [rate] * len(hidden) if isinstance(rate, (int, float)) else list(rate)
+    if len(rates) != len(hidden):
+        raise InputError("rate", rate, f"a number, or one for each of the {len(hidden)} hidden layers")
     stack: list[Layer] = [flatten()]
-    for width in sizes[1:-1]:
-        stack += [dense(width, scale), relu()] + ([dropout(rate)] if rate else [])
+    for width, dropped in zip(hidden, rates, strict=True):
+        stack += [dense(width, scale), relu()] + ([dropout(dropped)] if dropped else [])
     return create((*stack, dense(sizes[-1], scale), softmax()), input_shape, seed, dtype, device)
 
 

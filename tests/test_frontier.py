@@ -19,6 +19,7 @@ from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.experiments.runs import Setting, Source
 from minilwa.methods import METHODS
 from minilwa.networks import mlp
+from minilwa.report.numbers import signed
 from minilwa.training import Recipe, train
 
 FEW = {
@@ -154,6 +155,7 @@ def test_rows_are_means_over_seeds_beside_pgd(entry, records):
             assert row[column]["values"] == [r[column] for r in both]
         shares = [r["seconds"] / of["PGD", r["seed"]]["seconds"] for r in both]
         assert row["share"]["values"] == pytest.approx(shares)
+        assert row["gain"]["values"] == pytest.approx([r["worst"] - of["LWA", r["seed"]]["worst"] for r in both])
     assert entry["rows"][-1]["share"]["mean"] == 1
 
 
@@ -162,6 +164,7 @@ def test_files_of_the_report(made, entry):
     lines = [line for line in stem.with_name(stem.name + ".md").read_text().splitlines() if line.startswith("|")]
     assert len(lines) == 2 + len(NAMES)
     assert lines[0].split("|")[1].strip() == "Method"
+    assert [line.split("|")[-2].strip() for line in lines[2:]] == [signed(row["gain"]) for row in entry["rows"]]
     with open(stem.with_name(stem.name + ".csv"), newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == len(NAMES) * 6

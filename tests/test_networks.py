@@ -127,6 +127,13 @@ def test_a_rate_adds_dropout_which_acts_in_training_only(build, dropped):
     assert (network.apply(network.parameters, x, rng) != network(x)).any()
 
 
+def test_several_rates_are_those_after_each_hidden_layer():
+    names = [layer.name for layer in mlp(9, 8, 7, 6, 5, rate=(0, 0.5, 0)).layers]
+    assert names == ["flatten", "dense", "relu", "dense", "relu", "dropout", "dense", "relu", "dense", "softmax"]
+    alike, network = mlp(9, 8, 7, 5, rate=(0.3, 0.3)), mlp(9, 8, 7, 5, rate=0.3)
+    assert [layer.settings for layer in alike.layers] == [layer.settings for layer in network.layers]
+
+
 @pytest.mark.parametrize("scale", [0.07, 0.5])
 def test_a_scale_bounds_all_weights(scale):
     for network in (mlp(49, 40, 5, scale=scale), lenet((1, 16, 16), scale=scale)):
@@ -148,6 +155,8 @@ def test_a_scale_bounds_all_weights(scale):
         lambda: mlp(4, 3, dtype="float16"),
         lambda: mlp(4, 3, device="abacus"),
         lambda: mlp(4, 5, 3, rate=1.0),
+        lambda: mlp(4, 5, 3, rate=(0.5, 0.5)),
+        lambda: mlp(4, 5, 5, 3, rate=(0, 1.0)),
     ],
 )
 def test_networks_that_cannot_be_are_refused(build):

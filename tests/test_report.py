@@ -13,8 +13,10 @@ import pytest
 
 from minilwa.cli import main
 from minilwa.data import centre, crops, random_places
+from minilwa.directions import adv_alpha, adv_loss
 from minilwa.experiments import judge, variants
 from minilwa.report.intervals import band, statistics
+from minilwa.saving import load
 
 ROWS = ["Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep"]
 COLUMNS = ("validation", "fixed", "adv_loss_sign", "adv_loss", "adv_alpha")
@@ -38,7 +40,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(judge, "parts", lambda: few)
-        patch.setattr(variants, "TRIED", {"LWA": ({"epochs": 3}, {"widths": (20,)}), "Normal": ()})
+        patch.setattr(variants, "TRIED", TRIED)
         for what in ("all", "judge-table2", "variants"):
             assert main(["reproduce", what, *common, "--protocol", "paper", "--seeds", "2"]) == 0
         patch.setattr("minilwa.experiments.search.GRIDS", SMALL_GRIDS)
@@ -47,6 +49,7 @@ def made(tmp_path_factory):
     return folder
 
 
+TRIED = {"LWA": ({"epochs": 3}, {"widths": (20,)}), "Normal": (), "Dropout": (variants.LAST,)}
 SMALL_GRIDS = {"mlp": {row: {"rate": (0.01, 1e9)} for row in ROWS} | {"LWA": {"rate": (0.01,), "radius": (0.5, 2.0)}}}
 
 
@@ -203,16 +206,38 @@ def test_factorial_has_all_cells_and_their_differences(made, experiments):
 def test_variants_change_one_setting_of_a_row(made, experiments):
     entry = experiments["variants/paper/own.npz"]
     rows = {row["variant"]: row for row in entry["rows"]}
-    assert list(rows) == ["Normal", "LWA", "LWA-epochs3", "LWA-widths20"]
+    changed = ["LWA-epochs3", "LWA-widths20"]
+    dropped = ["Dropout", "Dropout-droppedlast", "Dropout-droppedlast-masks", "Dropout-masks"]
+    assert list(rows) == ["Normal", *dropped, "LWA", *changed]
     usual = {row["method"]: row for row in experiments["table1/paper/own.npz"]["rows"]}
-    for name in ("Normal", "LWA"):
+    for name in ("Normal", "Dropout", "LWA"):
         assert {key: value for key, value in rows[name].items() if key != "variant"} == usual[name]
     plans = entry["plans"]
-    assert [plans[name]["recipe"]["epochs"] for name in rows] == [2, 2, 3, 2]
-    assert [plans[name]["widths"] for name in rows][2:] == [[500, 500], [20]]
-    assert {plans[name]["method"]["radius"] for name in rows if name.startswith("LWA")} == {1.7}
+    assert [plans[name]["recipe"]["epochs"] for name in ("Normal", "LWA", *changed)] == [2, 2, 3, 2]
+    assert [plans[name]["widths"] for name in changed] == [[500, 500], [20]]
+    assert [plans[name]["dropped"] for name in dropped[:2]] == ["all", "last"]
+    assert {plans[name]["method"]["radius"] for name in ("LWA", *changed)} == {1.7}
     text = (made / "report" / "variants-paper-own.npz.md").read_text()
-    assert text.count("(paper)") == text.count("(notebooks)") == 2  # beneath the rows as they are
+    assert text.count("(paper)") == text.count("(notebooks)") == 3  # beneath the rows as they are
+
+
+def test_attacks_with_dropout_on_are_told_apart(made, experiments):
+    rows = {row["variant"]: row for row in experiments["variants/paper/own.npz"]["rows"]}
+    for name in ("Dropout", "Dropout-droppedlast"):
+        plain, masked = rows[name], rows[f"{name}-masks"]
+        for column in ("validation", "fixed"):  # no gradients of this network
+            assert masked[column] == plain[column]
+        assert masked["method"] == "Dropout"
+    (kept,) = made.glob("results/own-paper/networks/mlp-Dropout-droppedlast-seed0.npz")
+    network = load(kept)
+    assert [layer.name for layer in network.layers].count("dropout") == 1
+    x = np.random.default_rng(0).uniform(size=(5, 1, 16, 16)).astype("float32")
+    y = np.zeros(5, int)
+    seen = variants.in_training(network, np.random.default_rng(0))
+    np.testing.assert_array_equal(network(x), network(x))
+    assert (seen(x) != seen(x)).any()
+    for along in (adv_loss, adv_alpha):
+        assert (along(seen, x, y, form="printed") != along(network, x, y, form="printed")).any()
 
 
 def test_judgement_is_the_worst_case_image_by_image(made, experiments):

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from minilwa.experiments.concentration import heaviest_window
-from minilwa.experiments.paper import COLUMNS, PRINTED
+from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS
 from minilwa.report.aggregate import entry
 from minilwa.report.claims.figures import prediction
 from minilwa.report.intervals import statistics
+from minilwa.report.numbers import figure
 from minilwa.report.text import caption
 from minilwa.report.verdict_page import as_html, as_markdown
 from minilwa.report.verdicts import verdicts_on
@@ -303,8 +304,14 @@ def test_the_change_nearest_to_the_paper_is_named():
     changed = variants_of(Normal=printed["Normal"], LWA=off[0.1], LWA__near=off[0.005], LWA__far=off[0.02])
     (told,) = [f for f in verdict("g", changed)["findings"] if f["key"] and "variants" in f["key"]]
     assert (told["status"], told["decides"]) == ("not decided", False)
-    assert told["evidence"][1:] == [["Normal", ".000", "Normal", ".000"], ["LWA", ".100", "LWA-near", ".005"]]
-    assert "LWA-near within .005 (LWA .100)" in told["sentence"]
+    assert [line for line in told["evidence"] if line[1] == "paper"] == [
+        ["Normal", "paper", ".000", "Normal", ".000"],
+        ["LWA", "paper", ".100", "LWA-near", ".005"],
+    ]
+    assert "LWA-near within .005 (LWA .100) of the paper's row" in told["sentence"]
+    gaps = np.subtract(printed["LWA"], NOTEBOOKS["table1"]["LWA"])
+    distant, near = (figure(abs(gaps - by).max()) for by in (0.1, 0.005))
+    assert told["evidence"][-1] == ["LWA", "notebooks", distant, "LWA-near", near]
 
 
 # (f)

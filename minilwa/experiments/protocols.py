@@ -30,8 +30,9 @@ Grid = dict[str, tuple[float, ...]]
 class Plan:
     """How one network comes about: its architecture, the method and the recipe, which holds the seed.
 
-    ``widths`` are the hidden layers of an "mlp"; ``scale`` is the limit of the uniform initial weights (None: He's);
-    ``label`` tells apart what one method does in several ways.
+    ``widths`` are the hidden layers of an "mlp", and dropout, where the method has it, follows those ``dropped``, "all"
+    or the "last"; ``scale`` is the limit of the uniform initial weights (None: He's); ``label`` tells apart what one
+    method does in several ways.
     """
 
     network: str
@@ -40,6 +41,7 @@ class Plan:
     widths: tuple[int, ...] = (1000, 1000)
     scale: float | None = None
     label: str = ""
+    dropped: str = "all"
 
     @property
     def variant(self) -> str:
@@ -60,12 +62,14 @@ class Plan:
     def build(self, data: Dataset, dtype: str = "float32", device: str = "cpu") -> Network:
         """The network before training, for the images and classes of ``data``; InputError if these are too small."""
         shape = centre(data.x_train[:1], self.recipe.crop).shape[1:]
-        common: dict[str, Any] = {"rate": self.method.dropout, "scale": self.scale}
-        common |= {"seed": self.recipe.seed, "dtype": dtype, "device": device}
+        rate = self.method.dropout
+        common: dict[str, Any] = {"scale": self.scale, "seed": self.recipe.seed, "dtype": dtype, "device": device}
         if self.network == "mlp":
-            return mlp(math.prod(shape), *self.widths, data.classes, input_shape=shape, **common)
+            followed = range(len(self.widths))[-1 if self.dropped == "last" else 0 :]
+            rates = [rate if hidden in followed else 0.0 for hidden in range(len(self.widths))]
+            return mlp(math.prod(shape), *self.widths, data.classes, input_shape=shape, rate=rates, **common)
         try:
-            return {"lenet": lenet, "cifar": cifar_net}[self.network](shape, data.classes, **common)
+            return {"lenet": lenet, "cifar": cifar_net}[self.network](shape, data.classes, rate, **common)
         except InputError as error:
             raise InputError("data", f"images of shape {shape}", f"larger ones, for {self.network}") from error
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minilwa.backend import Array
-from minilwa.directions import DIRECTIONS, direction
+from minilwa.directions import DIRECTIONS, Direction, direction
 from minilwa.evaluation import Score, adversarial_images, attacked_scores, clean_score
 from minilwa.experiments.paper import COLUMNS
 from minilwa.experiments.protocols import RADIUS, ROWS, Plan
@@ -37,9 +38,12 @@ def fixed_set(setting: Setting, network: str, seed: int) -> Array:
     return adversarial_images(trained(setting, plan), *setting.test_images(plan), along, RADIUS[network])
 
 
-def row(setting: Setting, plan: Plan) -> dict[str, Any]:
-    """A row as plain JSON data: accuracies, their Wilson intervals, and how many attacks found no direction."""
-    found = scores(setting, plan, trained(setting, plan))
+def row(setting: Setting, plan: Plan, seen: Callable[[Direction], Direction] = lambda along: along) -> dict[str, Any]:
+    """A row as plain JSON data: accuracies, their Wilson intervals, and how many attacks found no direction.
+
+    ``seen`` makes of a direction the one that the attacker takes for it.
+    """
+    found = scores(setting, plan, trained(setting, plan), seen)
     return {
         "method": plan.method.name,
         "seed": plan.recipe.seed,
@@ -50,13 +54,13 @@ def row(setting: Setting, plan: Plan) -> dict[str, Any]:
     }
 
 
-def scores(setting: Setting, plan: Plan, network: Network) -> dict[str, Score]:
+def scores(setting: Setting, plan: Plan, network: Network, seen: Callable[[Direction], Direction]) -> dict[str, Score]:
     """The network's score by column."""
     x, y = setting.test_images(plan)
     fixed = fixed_set(setting, plan.network, plan.recipe.seed)
     found = {"validation": clean_score(network, x, y), "fixed": clean_score(network, fixed, y)}
     for column in DIRECTIONS:
-        along = direction(column, setting.formulas)
+        along = seen(direction(column, setting.formulas))
         (found[column],) = attacked_scores(network, x, y, along, [RADIUS[plan.network]])
     return found
 

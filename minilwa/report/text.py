@@ -9,7 +9,7 @@ from typing import Any
 
 from minilwa.experiments.paper import COLUMNS
 from minilwa.report.judged_lines import Lines, judgement
-from minilwa.report.numbers import figure, spread
+from minilwa.report.numbers import figure, signed, spread
 
 TITLES = {
     "validation": "Validation",
@@ -47,6 +47,8 @@ def caption(entry: dict[str, Any]) -> str:
     over = "[95% Wilson interval over images]" if seeds == 1 else f"± standard deviation over {seeds} seeds"
     if entry["experiment"] in {"figure1", "figure2"}:
         over = f"means over {seeds} seeds" if seeds > 1 else "one seed"
+    elif entry["experiment"] == "frontier" and seeds > 1:
+        over += "; over LWA as in the paper, [95% t-interval] of the differences seed by seed"
     elif seeds > 1 and any(row["seeds"] == 1 for row in entry["rows"]):
         over += ", or [95% Wilson interval over images] for one seed"
     split = f", {entry['images'][0]:,} training images" if entry["split"] != "full" else ""
@@ -104,12 +106,13 @@ def factorial(entry: dict[str, Any]) -> Lines:
 
 
 def frontier(entry: dict[str, Any]) -> Lines:
-    """A line for each variant; the time is that of one core, and beside it the share of the longest PGD training's."""
-    lines = [["Method", "Change", "Epochs", "Core-seconds", "of PGD's", "Clean", "Adv_Loss", "Worst case"]]
+    """A line for each variant: what training takes, also as a share of the longest PGD training's; gains over LWA."""
+    lines = [["Method", "Change", "Epochs", "Core-seconds", "of PGD's", "Clean", "Adv_Loss", "Worst case", "Over LWA"]]
     for row in entry["rows"]:
         share = "" if row["share"] is None else f"{row['share']['mean']:.2f}"
         about = [row["curve"] or row["method"], row["change"], str(row["epochs"]), f"{row['seconds']['mean']:.0f}"]
-        lines.append([*about, share, *(spread(row[column]) for column in ("clean", "adv_loss", "worst"))])
+        gain = "" if row["gain"] is None else signed(row["gain"])
+        lines.append([*about, share, *(spread(row[column]) for column in ("clean", "adv_loss", "worst")), gain])
     return lines
 
 

@@ -26,9 +26,9 @@ PRINTED_FIGURES = (
 WIDE = 0.05
 POINT = 0.01
 NEAREST = (
-    "What the paper leaves open was changed, one or two settings at a time, so as to come near its figures; of each "
-    "row the change is named whose largest distance from them, over the columns, is least. Reproduced if it is within "
-    "a point for every row, not reproduced if for none."
+    "What the paper leaves open was changed, a few settings at a time, so as to come near its figures or those of the "
+    "authors' later notebooks; of each row the change is named whose largest distance from them, over the columns, is "
+    "least. Reproduced if it is within a point of the paper for every row, not reproduced if for none."
 )
 
 
@@ -68,20 +68,23 @@ def printed_figures(entry: Record) -> Decision:
 
 
 def nearest_change(entry: Record) -> Decision:
-    """Which settings come nearest to the paper's figures, row by row?"""
-    evidence, words, near = [["Row", "largest distance", "nearest", "largest distance"]], [], []
-    for method in (row["method"] for row in entry["rows"] if "paper" in row):
-        rows = [row for row in entry["rows"] if row["method"] == method]
-        (usual,) = (row for row in rows if "paper" in row)
-        off = [max(abs(row[column]["mean"] - usual["paper"][column]) for column in COLUMNS) for row in rows]
-        least = min(off)
-        best, before = rows[off.index(least)]["variant"], off[rows.index(usual)]
-        evidence.append([method, figure(before), best, figure(least)])
-        words.append(f"{best} within {figure(least)}" + (f" ({method} {figure(before)})" if best != method else ""))
-        near.append(least <= POINT)
+    """Which settings come nearest to the paper's figures, and to the notebooks', row by row?"""
+    evidence, near = [["Row", "Figures of", "largest distance", "nearest", "largest distance"]], []
+    words: dict[str, list[str]] = {"paper": [], "notebooks": []}
+    for usual in (row for row in entry["rows"] if "paper" in row):
+        rows = [row for row in entry["rows"] if row["method"] == usual["method"]]
+        for source in (source for source in words if source in usual):
+            off = [max(abs(row[column]["mean"] - usual[source][column]) for column in COLUMNS) for row in rows]
+            least, before = min(off), off[rows.index(usual)]
+            best = rows[off.index(least)]["variant"]
+            evidence.append([usual["method"], source, figure(before), best, figure(least)])
+            as_it_is = f" ({usual['method']} {figure(before)})" if best != usual["method"] else ""
+            words[source].append(f"{best} within {figure(least)}{as_it_is}")
+            near += [least <= POINT] * (source == "paper")
     if not near:
         return Decision(NOT_TESTED, "What is missing: the rows as the protocol has them.", evidence)
-    told = f"{listed(words)} of the paper's row."
+    told = f"{listed(words['paper'])} of the paper's row"
+    told += f"; {listed(words['notebooks'])} of the later notebooks'." if words["notebooks"] else "."
     if any(row["seeds"] < 2 for row in entry["rows"]):
         return Decision(NOT_DECIDED, f"{ONE_SEED} {told}", evidence)
     return Decision(REPRODUCED if all(near) else PARTLY if any(near) else NOT_REPRODUCED, told, evidence)

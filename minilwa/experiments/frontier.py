@@ -80,7 +80,7 @@ VARIANTS = {
     **over_time(pgd(1.5), "PGD-c1.5", {"": 2.9}),
     **over_time(pgd(2.0), "PGD-c2", {"": 2.9}),
 }
-REFERENCE = "PGD"
+PLAIN, REFERENCE = "LWA", "PGD"  # what gains, and times, are told against
 ATTACKED_BY = {
     "fmn": ATTACKS["fmn"],
     "pgd_margin": ATTACKS["pgd_margin"],

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minilwa.errors import InputError
-from minilwa.experiments.frontier import REFERENCE, VARIANTS
+from minilwa.experiments.frontier import PLAIN, REFERENCE, VARIANTS
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS, Plan
 from minilwa.report.intervals import Record, band, grouped, statistics
@@ -111,15 +111,16 @@ def factorial(experiment: str, records: Sequence[Record]) -> list[Record]:
 def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
     """A row for each variant: its accuracies, its training time, and the share of PGD training's that this is.
 
-    ``gain`` is what its worst case is above that of LWA as in the paper, seed by seed.
+    ``gain`` is what its worst case is above that of plain LWA, seed by seed; None for that itself.
     """
     whole = {record["seed"]: record["seconds"] for record in records if record["variant"] == REFERENCE}
-    plain = {record["seed"]: record["worst"] for record in records if record["variant"] == "LWA"}
+    plain = {record["seed"]: record["worst"] for record in records if record["variant"] == PLAIN}
     rows = []
     for variant, found in grouped(records, "variant", list(VARIANTS)).items():
         n = found[0]["n"]
         shares = [record["seconds"] / whole[record["seed"]] for record in found if record["seed"] in whole]
-        gains = [record["worst"] - plain[record["seed"]] for record in found if record["seed"] in plain]
+        beside = [record for record in found if record["seed"] in plain and variant != PLAIN]
+        gains = [record["worst"] - plain[record["seed"]] for record in beside]
         row: Record = {key: found[0][key] for key in ("method", "change", "curve", "epochs", "passes")}
         row |= {"variant": variant, "seeds": len(found), "n": n}
         row |= {"share": statistics(shares) if shares else None, "gain": statistics(gains) if gains else None}

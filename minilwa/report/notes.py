@@ -30,6 +30,15 @@ def factorial(entry: dict[str, Any]) -> list[str]:
     return ["“Too sure” is the share of test images with 1 - alpha_y < 1e-6, which float32 loses in the printed form."]
 
 
+def variants(entry: dict[str, Any]) -> list[str]:
+    """What the names say."""
+    return [
+        "A name tells what is changed of the settings that the row has in Table 1: “at” is the number of layers before "
+        "the representation, “along” what training moves its images along, “droppedlast” puts dropout before the last "
+        "layer alone. “masks” is the same network attacked by gradients that are taken with dropout on.",
+    ]
+
+
 def judgement(entry: dict[str, Any]) -> list[str]:
     """What was checked, and each doubt by itself."""
     doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]
@@ -84,5 +93,6 @@ def half_width(found: dict[str, Any]) -> float:
 NOTES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     **dict.fromkeys(("table1", "table2", "cifar10"), table),
     "factorial": factorial,
+    "variants": variants,
     **dict.fromkeys(JUDGED, judgement),
 }

@@ -117,6 +117,7 @@ def settings(plans: dict[str, dict[str, Any]]) -> list[list[str]]:
         along += ", random start" if method["start"] else ""
         start = "He" if plan["scale"] is None else f"uniform ±{plan['scale']:g}"
         line = [label, layers, along if method["along"] else "no perturbation", radius if method["along"] else ""]
-        line += [f"{method['dropout']:g}", str(recipe["epochs"]), str(recipe["batch"]), rate]
+        dropped = f"{method['dropout']:g}" + (", before the last layer alone" if plan["dropped"] == "last" else "")
+        line += [dropped, str(recipe["epochs"]), str(recipe["batch"]), rate]
         lines.append([*line, f"{recipe['momentum']:g}", start])
     return lines

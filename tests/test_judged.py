@@ -1,10 +1,12 @@
 """The judgement of networks: the worst case by image, and what makes it doubtful, on planted distances."""
 
+import re
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from minilwa.experiments import judge
 from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.report.aggregate import entry
 from minilwa.report.judged import judgement, worst
@@ -105,6 +107,15 @@ def test_nothing_amiss():
     assert doubts() == []
     (row,) = judgement("judge-table1", records_of())
     assert notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1] == "Nothing of this was found amiss."
+
+
+def test_attacks_that_no_network_has_met_are_named():
+    (row,) = judgement("judge-table1", records_of())
+    told = " ".join(notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]}))
+    lack = re.search(r"Still to be run, so no part of the worst case or of the checks: (.*?)\.", told)[1]
+    assert set(re.split(", | and ", lack)) == set(judge.parts()) - set(row["attacks"])
+    row["attacks"] |= dict.fromkeys(judge.parts(), row["attacks"]["pgd"])
+    assert "Still to be run" not in " ".join(notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]}))
 
 
 def test_a_transferred_set_that_breaks_more_is_told():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minilwa.report.numbers import figure, signed
+from minilwa.experiments import judge
+from minilwa.report.numbers import figure, listed, signed
 from minilwa.report.text import JUDGED, TITLES
 
 
@@ -42,6 +43,8 @@ def variants(entry: dict[str, Any]) -> list[str]:
 def judgement(entry: dict[str, Any]) -> list[str]:
     """What was checked, and each doubt by itself."""
     doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]
+    missing = [name for name in judge.parts() if name not in entry["rows"][0]["attacks"]]
+    lack = [f"Still to be run, so no part of the worst case or of the checks: {listed(missing)}."] if missing else []
     attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
     return [
         f"The worst case is over {attacks}, image by image; the transferred set, other precisions and other norms are "
@@ -51,6 +54,7 @@ def judgement(entry: dict[str, Any]) -> list[str]:
         "Checked: no images broken by a transferred set, or by attacks without gradients, that the others leave; no "
         "gradients that are zero or not finite; float64 and twice the steps of PGD change the accuracy by less than "
         "half a Wilson interval; the worst case gets down to chance.",
+        *lack,
         *(doubts or ["Nothing of this was found amiss."]),
     ]
 

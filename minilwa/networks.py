@@ -134,9 +134,12 @@ def mlp(
     if math.prod(input_shape) != sizes[0]:
         raise InputError("input_shape", input_shape, f"a shape of {sizes[0]} numbers")
     hidden = sizes[1:-1]
-    rates = [rate] * len(hidden) if isinstance(rate, (int, float)) else list(rate)
+    try:
+        rates = [float(each) for each in (rate if isinstance(rate, Sequence) else [rate] * len(hidden))]
+    except (TypeError, ValueError):
+        rates = []
     if len(rates) != len(hidden):
-        raise InputError("rate", rate, f"a number, or one for each of the {len(hidden)} hidden layers")
+        raise InputError("rate", repr(rate), f"a number, or one for each of the {len(hidden)} hidden layers")
     stack: list[Layer] = [flatten()]
     for width, dropped in zip(hidden, rates, strict=True):
         stack += [dense(width, scale), relu()] + ([dropout(dropped)] if dropped else [])

@@ -130,8 +130,10 @@ def test_a_rate_adds_dropout_which_acts_in_training_only(build, dropped):
 def test_several_rates_are_those_after_each_hidden_layer():
     names = [layer.name for layer in mlp(9, 8, 7, 6, 5, rate=(0, 0.5, 0)).layers]
     assert names == ["flatten", "dense", "relu", "dense", "relu", "dropout", "dense", "relu", "dense", "softmax"]
-    alike, network = mlp(9, 8, 7, 5, rate=(0.3, 0.3)), mlp(9, 8, 7, 5, rate=0.3)
-    assert [layer.settings for layer in alike.layers] == [layer.settings for layer in network.layers]
+    network = mlp(9, 8, 7, 5, rate=0.25)
+    for rate in ((0.25, 0.25), [0.25, np.float32(0.25)], np.float32(0.25)):
+        settings = [layer.settings for layer in mlp(9, 8, 7, 5, rate=rate).layers]
+        assert json.dumps(settings) == json.dumps([layer.settings for layer in network.layers])
 
 
 @pytest.mark.parametrize("scale", [0.07, 0.5])
@@ -156,6 +158,8 @@ def test_a_scale_bounds_all_weights(scale):
         lambda: mlp(4, 3, device="abacus"),
         lambda: mlp(4, 5, 3, rate=1.0),
         lambda: mlp(4, 5, 3, rate=(0.5, 0.5)),
+        lambda: mlp(4, 5, 3, rate="half"),
+        lambda: mlp(4, 5, 3, rate=None),
         lambda: mlp(4, 5, 5, 3, rate=(0, 1.0)),
     ],
 )

@@ -14,7 +14,8 @@ import pytest
 from minilwa.cli import main
 from minilwa.data import centre, crops, random_places
 from minilwa.directions import adv_alpha, adv_loss
-from minilwa.experiments import judge, variants
+from minilwa.experiments import judge, tables, variants
+from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.report.intervals import band, statistics
 from minilwa.saving import load
 
@@ -238,6 +239,11 @@ def test_attacks_with_dropout_on_are_told_apart(made, experiments):
     assert (seen(x) != seen(x)).any()
     for along in (adv_loss, adv_alpha):
         assert (along(seen, x, y, form="printed") != along(network, x, y, form="printed")).any()
+    plan = PROTOCOLS["paper"].plan("mlp", "Dropout", seed=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "row", lambda setting, plan, seen: {"seen": seen})
+        along = variants.under_masks(None, plan)["seen"](adv_loss)
+    assert (along(network, x, y) != adv_loss(network, x, y)).any()
 
 
 def test_judgement_is_the_worst_case_image_by_image(made, experiments):

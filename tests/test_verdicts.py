@@ -6,11 +6,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from minilwa.experiments import judge
 from minilwa.experiments.concentration import heaviest_window
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS
 from minilwa.report.aggregate import entry
 from minilwa.report.claims.figures import prediction
+from minilwa.report.claims.training import comparable_changed
 from minilwa.report.intervals import statistics
 from minilwa.report.numbers import figure
 from minilwa.report.text import caption
@@ -19,6 +21,12 @@ from minilwa.report.verdicts import verdicts_on
 
 NETWORK = {"table1": "mlp", "table2": "lenet", "cifar10": "cifar"}
 ACCURACY = PRINTED["table1"] | {"Dropout": (0.985, 0.366, 0.256, 0.135, 0.120)}  # the paper's is odd under Adv_Alpha
+
+
+@pytest.fixture(autouse=True)
+def few_attacks(monkeypatch):
+    """There are no more attacks than those of `judged`."""
+    monkeypatch.setattr(judge, "parts", lambda: dict.fromkeys(("pgd", "pgd-clipped")))
 
 
 def config_of(protocol="paper", data="mnist"):
@@ -273,12 +281,13 @@ def test_representation_is_comparable():
     assert status("e", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
 
 
-def variants_of(**rows):
-    """Table 1 with settings changed, of one seed: "LWA-near" is a row of LWA."""
+def variants_of(seeds=1, **rows):
+    """Table 1 with settings changed: "LWA-near" is a row of LWA."""
     records = []
-    for name, row in rows.items():
+    for (name, row), seed in product(rows.items(), range(seeds)):
         method, _, changed = name.partition("__")
-        record = {"method": method, "seed": 0, "n": 10000, "zero_gradients": {}} | dict(zip(COLUMNS, row, strict=True))
+        record = {"method": method, "seed": seed, "n": 10000, "zero_gradients": {}}
+        record |= dict(zip(COLUMNS, row, strict=True))
         planned = with_plan(record)
         label = f"{method}-{changed}" if changed else ""
         records.append(planned | {"plan": planned["plan"] | {"label": label}})
@@ -298,6 +307,20 @@ def test_changed_settings_of_the_representation_stand_beside():
     assert [f["status"] for f in verdict("e", far)["findings"] if not f["decides"]] == ["not tested"]
 
 
+def test_changes_are_compared_over_the_seeds_that_all_have():
+    usual, near = IN_ORDER["Goodfellow"], (0.97, 0.88, 0.88, 0.70, 0.69)
+    more = variants_of(seeds=2, Goodfellow=usual)["rows"]  # cut off before LWA_Rep's second seed
+    cut = variants_of(Goodfellow=usual, LWA_Rep__near=near)
+    cut["rows"] = [*more, *(row for row in cut["rows"] if row["method"] == "LWA_Rep")]
+    assert comparable_changed(cut).status == "not decided"
+    assert [line[0] for line in comparable_changed(cut).evidence[1:]] == ["LWA_Rep-near - Goodfellow"]
+    whole = variants_of(seeds=2, Goodfellow=usual, LWA_Rep__near=near)
+    assert comparable_changed(whole).status == "reproduced"
+    for method in ("Goodfellow", "LWA_Rep"):
+        lacking = whole | {"rows": [row for row in whole["rows"] if row["method"] != method]}
+        assert comparable_changed(lacking).status == "not tested"
+
+
 def test_the_change_nearest_to_the_paper_is_named():
     printed = {method: PRINTED["table1"][method] for method in ("Normal", "LWA")}
     off = {by: tuple(value - by for value in printed["LWA"]) for by in (0.1, 0.02, 0.005)}
@@ -312,6 +335,16 @@ def test_the_change_nearest_to_the_paper_is_named():
     gaps = np.subtract(printed["LWA"], NOTEBOOKS["table1"]["LWA"])
     distant, near = (figure(abs(gaps - by).max()) for by in (0.1, 0.005))
     assert told["evidence"][-1] == ["LWA", "notebooks", distant, "LWA-near", near]
+
+
+def test_a_worst_case_over_some_of_the_attacks_decides_nothing(monkeypatch):
+    even = {"Normal": 0.1, "Dropout": 0.2, "Goodfellow": 0.6, "LWA": 0.8, "LWA_Rep": 0.3}
+    assert status("b", "judge-table1", judged(even)) == "reproduced"
+    monkeypatch.setattr(judge, "parts", lambda: dict.fromkeys(("pgd", "pgd-clipped", "fmn", "square")))
+    (told,) = [f for f in verdict("b", judged(even))["findings"] if f["key"]]
+    assert told["status"] == "not decided"
+    assert told["sentence"].startswith("Still to be run, so no part of the worst case: fmn and square. LWA is ahead")
+    assert verdict("b", judged(even))["worst_case"] == "not decided"
 
 
 # (f)

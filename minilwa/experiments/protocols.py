@@ -43,6 +43,10 @@ class Plan:
     label: str = ""
     dropped: str = "all"
 
+    def __post_init__(self) -> None:
+        if self.dropped not in ("all", "last"):
+            raise InputError("dropped", repr(self.dropped), "'all' or 'last'")
+
     @property
     def variant(self) -> str:
         """What was trained how: the label, or else the method's name."""

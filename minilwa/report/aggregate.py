@@ -111,7 +111,7 @@ def factorial(experiment: str, records: Sequence[Record]) -> list[Record]:
 def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
     """A row for each variant: its accuracies, its training time, and the share of PGD training's that this is.
 
-    ``gain`` is what its worst case is above that of plain LWA, seed by seed; None for that itself.
+    ``gain`` is what its worst case is above that of plain LWA, over the seeds that both have; None for that itself.
     """
     whole = {record["seed"]: record["seconds"] for record in records if record["variant"] == REFERENCE}
     plain = {record["seed"]: record["worst"] for record in records if record["variant"] == PLAIN}

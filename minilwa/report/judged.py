@@ -18,8 +18,8 @@ def judgement(experiment: str, records: Sequence[Record]) -> list[Record]:
     """A row for each method: each attack by itself, the worst case over them, and what makes it doubtful.
 
     A clipped point is one that an unclipped attack could have found, so the unclipped worst case is over both. Images
-    made on another network, other precisions and other norms are reported, but no part of it. Networks on which some
-    attacks are still to be run are left out: a worst case over fewer of them would flatter.
+    made on another network, other precisions and other norms are reported, but no part of it. Networks on which attacks
+    are still to be run that others have met are left out: a worst case over fewer of them would flatter.
     """
     rows, every = [], {r["attack"] for r in records}
     for method, of_method in grouped(records, "method", ROWS).items():

@@ -43,7 +43,7 @@ def variants(entry: dict[str, Any]) -> list[str]:
 def judgement(entry: dict[str, Any]) -> list[str]:
     """What was checked, and each doubt by itself."""
     doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]
-    missing = [name for name in judge.parts() if name not in entry["rows"][0]["attacks"]]
+    missing = missing_attacks(entry)
     lack = [f"Still to be run, so no part of the worst case or of the checks: {listed(missing)}."] if missing else []
     attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
     return [
@@ -57,6 +57,11 @@ def judgement(entry: dict[str, Any]) -> list[str]:
         *lack,
         *(doubts or ["Nothing of this was found amiss."]),
     ]
+
+
+def missing_attacks(entry: dict[str, Any]) -> list[str]:
+    """The attacks of a judgement that no network has met yet."""
+    return [name for name in judge.parts() if any(name not in row["attacks"] for row in entry["rows"])]
 
 
 def doubts_of(row: dict[str, Any]) -> list[str]:

@@ -47,10 +47,10 @@ def caption(entry: dict[str, Any]) -> str:
     over = "[95% Wilson interval over images]" if seeds == 1 else f"± standard deviation over {seeds} seeds"
     if entry["experiment"] in {"figure1", "figure2"}:
         over = f"means over {seeds} seeds" if seeds > 1 else "one seed"
-    elif entry["experiment"] == "frontier" and seeds > 1:
-        over += "; over LWA as in the paper, [95% t-interval] of the differences seed by seed"
     elif seeds > 1 and any(row["seeds"] == 1 for row in entry["rows"]):
         over += ", or [95% Wilson interval over images] for one seed"
+    if entry["experiment"] == "frontier" and seeds > 1:
+        over += "; over LWA as in the paper, [95% t-interval] of the differences seed by seed"
     split = f", {entry['images'][0]:,} training images" if entry["split"] != "full" else ""
     return f"{NAMES[entry['experiment']]}: {entry['data']}{split}, {PROTOCOLS[entry['protocol']]}, {over}"
 

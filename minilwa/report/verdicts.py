@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from minilwa.report.aggregate import OPTIONS, USUAL_DATA
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_TESTED, PARTLY
 from minilwa.report.claims.questions import CLAIMS, Claim, Question
 from minilwa.report.intervals import Record
 from minilwa.report.judged_lines import Lines
+from minilwa.report.notes import missing_attacks
 from minilwa.report.numbers import listed
 from minilwa.report.text import NAMES, PROTOCOLS
 
@@ -98,6 +99,9 @@ def answer(question: Question, experiments: Experiments) -> Finding:
         return Finding(about, NOT_TESTED, f"What is missing: {lack}.", **common)
     about += f", {len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
     found = question.decide(entry)
+    if question.worst_case and (still := missing_attacks(entry)):
+        sentence = f"Still to be run, so no part of the worst case: {listed(still)}. {found.sentence}"
+        found = replace(found, status=NOT_DECIDED, sentence=sentence)
     more = with_seeds(entry, len(seeds) + 1)
     common["command"] = more if found.status == NOT_DECIDED else entry["command"]
     return Finding(about, found.status, found.sentence, evidence=found.evidence, **common)

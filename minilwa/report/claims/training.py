@@ -137,13 +137,14 @@ def comparable(entry: Record) -> Decision:
 
 def comparable_changed(entry: Record) -> Decision:
     """Do other settings make LWA_Rep about as robust as Goodfellow's method?"""
-    if not any(row["variant"] == "Goodfellow" for row in entry["rows"]):
-        return Decision(NOT_TESTED, "What is missing: the runs of Goodfellow.", [])
-    by_variant = [
-        row | {"method": row["variant"]} for row in entry["rows"] if row["method"] in ("LWA_Rep", "Goodfellow")
-    ]
-    sheet, margin = Sheet.of(entry | {"rows": by_variant}, ("Goodfellow",)), printed_margin()
-    changed = [variant for variant in sheet.methods if variant.startswith("LWA_Rep")]
+    changed = [row["variant"] for row in entry["rows"] if row["method"] == "LWA_Rep"]
+    compared = [row | {"method": row["variant"]} for row in entry["rows"] if row["variant"] in (*changed, "Goodfellow")]
+    if not changed or len(compared) == len(changed):
+        return Decision(NOT_TESTED, "What is missing: the runs of Goodfellow and of LWA_Rep.", [])
+    sheet = Sheet.of(entry | {"rows": compared}, [row["method"] for row in compared])
+    if not sheet.seeds:
+        return Decision(NOT_TESTED, "What is missing: seeds that all of them have.", [])
+    margin = printed_margin()
     evidence = sheet.lines([(variant, "Goodfellow") for variant in changed], sheet.attacked)
     gaps = {variant: [sheet.gap(column, variant, "Goodfellow") for column in sheet.attacked] for variant in changed}
     near = [v for v in changed if all(abs(end) < margin for gap in gaps[v] for end in gap["interval"] or [gap["mean"]])]

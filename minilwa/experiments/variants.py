@@ -1,4 +1,4 @@
-"""Table 1 with settings changed that the paper does not tell, a few at a time: which make a row come out as printed?
+"""Table 1 with settings changed, most of them ones that the paper does not tell: which make a row come out as printed?
 
 The rows as they are in Table 1 stand beside, so in its results folder their networks are trained once. Some networks
 with dropout are attacked a second time as the authors' notebooks attack them, by gradients taken with dropout on.

@@ -26,7 +26,7 @@ PRINTED_FIGURES = (
 WIDE = 0.05
 POINT = 0.01
 NEAREST = (
-    "What the paper leaves open was changed, a few settings at a time, so as to come near its figures or those of the "
+    "Settings were changed, mostly ones that the paper leaves open, so as to come near its figures or those of the "
     "authors' later notebooks; of each row the change is named whose largest distance from them, over the columns, is "
     "least. Reproduced if it is within a point of the paper for every row, not reproduced if for none."
 )

@@ -222,6 +222,13 @@ def test_variants_change_one_setting_of_a_row(made, experiments):
     assert text.count("(paper)") == text.count("(notebooks)") == 3  # beneath the rows as they are
 
 
+def test_the_same_results_give_the_same_files(made, tmp_path):
+    for out in ("once", "again"):
+        assert main(["report", "--results", str(made / "results"), "--out", str(tmp_path / out)]) == 0
+    for path in (tmp_path / "once").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
 def test_attacks_with_dropout_on_are_told_apart(made, experiments):
     rows = {row["variant"]: row for row in experiments["variants/paper/own.npz"]["rows"]}
     for name in ("Dropout", "Dropout-droppedlast"):

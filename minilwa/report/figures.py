@@ -245,6 +245,8 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def write_figure(path: str | os.PathLike[str], canvas: Any) -> None:
-    """Write a figure whole."""
-    with complete_file(path) as temporary:
+    """Write a figure whole, the same bytes for the same figure."""
+    from matplotlib import rc_context
+
+    with complete_file(path) as temporary, rc_context({"svg.hashsalt": "minilwa"}):
         canvas.savefig(temporary, dpi=150, metadata={"Date": None} if temporary.suffix == ".svg" else None)

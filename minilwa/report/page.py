@@ -20,8 +20,9 @@ STYLE = """
   :root { --ink: #e6e6e6; --paper: #161616; --faint: #a3a3a3; --rule: #3a3a3a; --code: #262626; }
   a { color: #8ab4f8; } a:visited { color: #c58af9; }
 }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 74rem; padding: 1rem; }
 body { color: var(--ink); background: var(--paper); }
+p, li { max-width: 62rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.25rem; margin-top: 3rem; }
 h3 { font-size: 1.05rem; margin-top: 2.2rem; line-height: 1.35; }
 nav ul { columns: 18rem; padding-left: 1.2rem; }

@@ -69,8 +69,7 @@ class Plan:
         rate = self.method.dropout
         common: dict[str, Any] = {"scale": self.scale, "seed": self.recipe.seed, "dtype": dtype, "device": device}
         if self.network == "mlp":
-            followed = range(len(self.widths))[-1 if self.dropped == "last" else 0 :]
-            rates = [rate if hidden in followed else 0.0 for hidden in range(len(self.widths))]
+            rates = rate if self.dropped == "all" else [0.0] * (len(self.widths) - 1) + [rate]
             return mlp(math.prod(shape), *self.widths, data.classes, input_shape=shape, rate=rates, **common)
         try:
             return {"lenet": lenet, "cifar": cifar_net}[self.network](shape, data.classes, rate, **common)

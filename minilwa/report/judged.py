@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minilwa.experiments import judge
 from minilwa.experiments.protocols import ROWS
 from minilwa.report.intervals import Record, band, grouped, statistics
 
@@ -44,6 +45,11 @@ def judgement(experiment: str, records: Sequence[Record]) -> list[Record]:
         row["concentration"] = concentrated(looked_at) if looked_at else None
         rows.append(row)
     return rows
+
+
+def missing_attacks(rows: Sequence[Record]) -> list[str]:
+    """The attacks that the networks of a judgement's rows are still to meet."""
+    return [name for name in judge.parts() if any(name not in row["attacks"] for row in rows)]
 
 
 def one_attack(records: Sequence[Record]) -> Record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minilwa.experiments import judge
+from minilwa.report.judged import missing_attacks
 from minilwa.report.numbers import figure, listed, signed
 from minilwa.report.text import JUDGED, TITLES
 
@@ -43,7 +43,7 @@ def variants(entry: dict[str, Any]) -> list[str]:
 def judgement(entry: dict[str, Any]) -> list[str]:
     """What was checked, and each doubt by itself."""
     doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]
-    missing = missing_attacks(entry)
+    missing = missing_attacks(entry["rows"])
     lack = [f"Still to be run, so no part of the worst case or of the checks: {listed(missing)}."] if missing else []
     attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
     return [
@@ -57,11 +57,6 @@ def judgement(entry: dict[str, Any]) -> list[str]:
         *lack,
         *(doubts or ["Nothing of this was found amiss."]),
     ]
-
-
-def missing_attacks(entry: dict[str, Any]) -> list[str]:
-    """The attacks of a judgement that no network has met yet."""
-    return [name for name in judge.parts() if any(name not in row["attacks"] for row in entry["rows"])]
 
 
 def doubts_of(row: dict[str, Any]) -> list[str]:

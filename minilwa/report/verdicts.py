@@ -14,8 +14,8 @@ from minilwa.report.aggregate import OPTIONS, USUAL_DATA
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_TESTED, PARTLY
 from minilwa.report.claims.questions import CLAIMS, Claim, Question
 from minilwa.report.intervals import Record
+from minilwa.report.judged import missing_attacks
 from minilwa.report.judged_lines import Lines
-from minilwa.report.notes import missing_attacks
 from minilwa.report.numbers import listed
 from minilwa.report.text import NAMES, PROTOCOLS
 
@@ -99,7 +99,7 @@ def answer(question: Question, experiments: Experiments) -> Finding:
         return Finding(about, NOT_TESTED, f"What is missing: {lack}.", **common)
     about += f", {len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
     found = question.decide(entry)
-    if question.worst_case and (still := missing_attacks(entry)):
+    if question.worst_case and (still := missing_attacks(entry["rows"])):
         sentence = f"Still to be run, so no part of the worst case: {listed(still)}. {found.sentence}"
         found = replace(found, status=NOT_DECIDED, sentence=sentence)
     more = with_seeds(entry, len(seeds) + 1)

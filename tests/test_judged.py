@@ -118,6 +118,18 @@ def test_attacks_that_no_network_has_met_are_named():
     assert "Still to be run" not in " ".join(notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]}))
 
 
+def test_long_attacks_on_cifar_are_run_at_one_radius_and_the_report_says_so():
+    parts = judge.parts()
+    assert {name for name in parts if parts[name].radii("cifar") == (0.25,) and not parts[name].check} == {
+        *("pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "square-clipped")
+    }
+    assert parts["pgd"].radii("lenet") == judge.RADII["lenet"] == parts["fmn"].radii("lenet")
+    few = [r | {"radii": [1.5], "accuracy": r["accuracy"][:1]} if r["attack"] == "pgd" else r for r in records_of()]
+    told = [notes({"experiment": (name := "judge-cifar10"), "rows": judgement(name, r)}) for r in (few, records_of())]
+    alone = "Run at a radius of 1.5 alone, so beyond it the worst case is without them: pgd."
+    assert [alone in sentences for sentences in told] == [True, False]
+
+
 def test_a_transferred_set_that_breaks_more_is_told():
     (found,) = doubts({"transfer": [3.0] * 55 + [1.0] * 45})  # the attacks break the first 62
     assert found.startswith("LWA: 38 of 100 images are broken by the transferred set")

@@ -34,29 +34,35 @@ RADII = {
     "lenet": (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
     "cifar": (0.1, 0.25, 0.5, 1.0, 2.0),
 }
+LONG = ("pgd", "pgd_margin", "square")  # thousands of passes at each radius: hours on a network for CIFAR-10
 DIGITS = 5  # of a distance: what is left out is less than what float32 rounds
 
 
 @dataclass(frozen=True)
 class Part:
-    """One attack as it is run here; with ``check``, what only confirms another, at the radius of the tables alone."""
+    """One attack as it is run here: a ``check`` only confirms another, a ``long`` one is dear.
+
+    A check is run at the radius of the tables alone, and so is a long attack on CIFAR-10.
+    """
 
     attack: Attack
     clip: bool = False
     precision: str = "float32"
     check: bool = False
+    long: bool = False
 
     def radii(self, network: str) -> tuple[float, ...]:
         """Where the attack is run, and its accuracy told."""
-        return (RADIUS[network],) if self.check else RADII[network]
+        alone = self.check or (self.long and network == "cifar")
+        return (RADIUS[network],) if alone else RADII[network]
 
 
 def parts() -> dict[str, Part]:
     """All of them by name."""
     again = ("adv_loss", "adv_alpha", "adv_loss_sign", "adv_loss_printed", "adv_alpha_printed", "pgd")
     return {
-        **{name: Part(attack) for name, attack in ATTACKS.items()},
-        **{f"{name}-clipped": Part(attack, clip=True) for name, attack in ATTACKS.items()},
+        **{name: Part(attack, long=name in LONG) for name, attack in ATTACKS.items()},
+        **{f"{name}-clipped": Part(attack, clip=True, long=name in LONG) for name, attack in ATTACKS.items()},
         **{f"{name}-float64": Part(ATTACKS[name], precision="float64", check=True) for name in again},
         "pgd-200steps": Part(replace(ATTACKS["pgd"], run=partial(pgd, steps=200)), check=True),
     }

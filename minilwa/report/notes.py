@@ -54,9 +54,18 @@ def judgement(entry: dict[str, Any]) -> list[str]:
         "Checked: no images broken by a transferred set, or by attacks without gradients, that the others leave; no "
         "gradients that are zero or not finite; float64 and twice the steps of PGD change the accuracy by less than "
         "half a Wilson interval; the worst case gets down to chance.",
+        *at_one_radius(entry["rows"][0]),
         *lack,
         *(doubts or ["Nothing of this was found amiss."]),
     ]
+
+
+def at_one_radius(row: dict[str, Any]) -> list[str]:
+    """What limits the worst case at the other radii."""
+    told = {name: len(row["attacks"][name]["accuracy"]) for name in row["worst"]["attacks"]}
+    alone = [name for name, radii in told.items() if radii == 1 < max(told.values())]
+    which = f"Run at a radius of {row['radius']:g} alone, so beyond it the worst case is without them: {listed(alone)}."
+    return [which] if alone else []
 
 
 def doubts_of(row: dict[str, Any]) -> list[str]:

@@ -126,7 +126,7 @@ def test_long_attacks_on_cifar_are_run_at_one_radius_and_the_report_says_so():
     assert parts["pgd"].radii("lenet") == judge.RADII["lenet"] == parts["fmn"].radii("lenet")
     few = [r | {"radii": [1.5], "accuracy": r["accuracy"][:1]} if r["attack"] == "pgd" else r for r in records_of()]
     told = [notes({"experiment": (name := "judge-cifar10"), "rows": judgement(name, r)}) for r in (few, records_of())]
-    alone = "Run at a radius of 1.5 alone, so beyond it the worst case is without them: pgd."
+    alone = "Run at a radius of 1.5 alone, so at others the worst case does without them: pgd."
     assert [alone in sentences for sentences in told] == [True, False]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -198,7 +199,7 @@ def title(entry: dict[str, Any]) -> str:
     """What stands above a figure: what it is of, and of what its intervals are."""
     alone = {row["seeds"] == 1 for row in entry["rows"]}
     over = "over images, one seed" if alone == {True} else "over seeds" + "; over images for one seed" * (True in alone)
-    of = f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}"
+    of = fill(f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}", 66)  # what a figure holds
     return of if (entry["experiment"], alone) == ("factorial", {True}) else f"{of}\n95% intervals {over}"
 
 

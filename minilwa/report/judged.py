@@ -52,6 +52,13 @@ def missing_attacks(rows: Sequence[Record]) -> list[str]:
     return [name for name in judge.parts() if any(name not in row["attacks"] for row in rows)]
 
 
+def at_one_radius(rows: Sequence[Record]) -> list[str]:
+    """The attacks of the worst case that were run at the radius of the tables alone, where others were at more."""
+    first, parts = rows[0], judge.parts()
+    radii = {name: len(first["attacks"][name]["accuracy"]) for name in first["worst"]["attacks"]}
+    return [name for name, count in radii.items() if count == 1 < max(radii.values()) and not parts[name].check]
+
+
 def one_attack(records: Sequence[Record]) -> Record:
     """What one attack did to the networks of one method: accuracies at the radii, distances, gradients."""
     first, found = records[0], {}

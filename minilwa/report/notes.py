@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minilwa.report.judged import missing_attacks
+from minilwa.report.judged import at_one_radius, missing_attacks
 from minilwa.report.numbers import figure, listed, signed
 from minilwa.report.text import JUDGED, TITLES
 
@@ -45,6 +45,8 @@ def judgement(entry: dict[str, Any]) -> list[str]:
     doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]
     missing = missing_attacks(entry["rows"])
     lack = [f"Still to be run, so no part of the worst case or of the checks: {listed(missing)}."] if missing else []
+    few, radius = at_one_radius(entry["rows"]), f"{entry['rows'][0]['radius']:g}"
+    limits = [f"Run at a radius of {radius} alone, so at others the worst case does without them: {listed(few)}."]
     attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
     return [
         f"The worst case is over {attacks}, image by image; the transferred set, other precisions and other norms are "
@@ -54,18 +56,10 @@ def judgement(entry: dict[str, Any]) -> list[str]:
         "Checked: no images broken by a transferred set, or by attacks without gradients, that the others leave; no "
         "gradients that are zero or not finite; float64 and twice the steps of PGD change the accuracy by less than "
         "half a Wilson interval; the worst case gets down to chance.",
-        *at_one_radius(entry["rows"][0]),
+        *(limits if few else []),
         *lack,
         *(doubts or ["Nothing of this was found amiss."]),
     ]
-
-
-def at_one_radius(row: dict[str, Any]) -> list[str]:
-    """What limits the worst case at the other radii."""
-    told = {name: len(row["attacks"][name]["accuracy"]) for name in row["worst"]["attacks"]}
-    alone = [name for name, radii in told.items() if radii == 1 < max(told.values())]
-    which = f"Run at a radius of {row['radius']:g} alone, so beyond it the worst case is without them: {listed(alone)}."
-    return [which] if alone else []
 
 
 def doubts_of(row: dict[str, Any]) -> list[str]:

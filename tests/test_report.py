@@ -16,6 +16,7 @@ from minilwa.data import centre, crops, random_places
 from minilwa.directions import adv_alpha, adv_loss
 from minilwa.experiments import judge, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS
+from minilwa.report.aggregate import collect
 from minilwa.report.intervals import band, statistics
 from minilwa.saving import load
 
@@ -65,7 +66,7 @@ def records(made, experiment, method, protocol="paper"):
 
 def test_every_experiment_is_there(experiments):
     names = ["table1", "table2", "figure1", "figure2", "factorial", "judge-table2", "variants"]
-    assert set(experiments) == {f"{name}/paper/own.npz" for name in names} | {"table1/equal/paper-split/own.npz"}
+    assert set(experiments) == {f"{name}/paper/own.npz" for name in names} | {"table1/equal/own.npz"}
 
 
 @pytest.mark.parametrize("table", ["table1", "table2"])
@@ -164,7 +165,7 @@ def test_search_chooses_by_the_validation_part_and_is_recorded(made, experiments
     tried = [json.loads(p.read_text()) for p in made.glob("results/own-paper-split-equal/search/mlp/LWA-rate*.json")]
     assert sorted(record["changes"]["radius"] for record in tried) == [0.5, 2.0]
     best = max(tried, key=lambda record: record["score"])
-    entry = experiments["table1/equal/paper-split/own.npz"]
+    entry = experiments["table1/equal/own.npz"]
     assert entry["plans"]["LWA"]["method"]["radius"] == best["changes"]["radius"]
     assert entry["images"] == [75, 30]
     assert {plan["recipe"]["rate"] for plan in entry["plans"].values()} == {0.01}  # 1e9 overflows: score 0
@@ -283,6 +284,30 @@ def test_verdicts_come_first_and_are_in_the_json(made):
     linked = set(re.findall(r"\]\(([^)]+)\)", markdown))
     assert linked
     assert all((made / "report" / name).is_file() for name in linked)
+
+
+def test_keys_tell_runs_apart(made, tmp_path):
+    def run(name, **changed):
+        (tmp_path / name / "table1").mkdir(parents=True)
+        config = json.loads((made / "results/own-paper/config.json").read_text()) | changed
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        shutil.copy(made / "results/own-paper/table1/LWA-seed0.json", tmp_path / name / "table1")
+
+    run("a", data="mnist", split="paper")
+    assert list(collect(tmp_path)) == ["table1/paper"]
+    run("b", data="mnist", split="full")
+    assert {key: e["split"] for key, e in collect(tmp_path).items()} == {
+        "table1/paper": "full",
+        "table1/paper/paper-split": "paper",
+    }
+    run("c", data="mnist", split="full")
+    run("d", data="cifar10 decoded from JPEG", split="full")
+    assert set(collect(tmp_path)) == {
+        "table1/paper",
+        "table1/paper/paper-split",
+        "table1/paper/c",
+        "table1/paper/cifar10 decoded from JPEG",
+    }
 
 
 def test_report_of_nothing_is_one_line(tmp_path, monkeypatch, capsys):

@@ -180,29 +180,37 @@ def command(experiment: str, config: Record, seeds: Sequence[int]) -> str:
 
 
 def collect(results: Path) -> dict[str, Record]:
-    """All that is finished below the folder ``results``, by "experiment/protocol".
+    """All that is finished below the folder ``results``, by "experiment/protocol", such as "table1/paper".
 
-    Runs on other data than the paper's have it in the key, "table1/quick/mnist5k", and so has the paper's split.
+    Data other than the paper's is in the key, "table1/quick/mnist5k". Where the same was run on all training images and
+    on the paper's split, the latter has the split in its key, and what then still has another's key has its folder's
+    name in its own.
     """
     if not results.is_dir():
         raise InputError("results", f"{results}, which is no folder", "the folder that minilwa reproduce filled")
-    found: dict[str, Record] = {}
+    entries: list[tuple[Path, Record]] = []
     for path in sorted([*results.glob("config.json"), *results.glob("*/config.json")]):
         config = read(path)
         for experiment in AGGREGATES:
             records = [read(record) for record in sorted((path.parent / experiment).glob("[!.]*.json"))]
-            if records:
-                reported = entry(experiment, config, records)
-                if not reported["rows"]:  # every network is still under attack
-                    continue
-                key = f"{experiment}/{reported['protocol']}"
-                key += f"/{reported['split']}-split" if reported["split"] != "full" else ""
-                if key in found or reported["data"].split()[0] != USUAL_DATA.get(experiment, "mnist"):
-                    key += f"/{reported['data']}"
-                found[key] = reported
-    if not found:
+            reported = entry(experiment, config, records) if records else {"rows": []}
+            if reported["rows"]:  # none while every network is still under attack
+                entries.append((path.parent, reported))
+    if not entries:
         raise InputError("results", f"{results} without a finished run", "the folder that minilwa reproduce filled")
+    on_all_images = {short_key(reported) for _, reported in entries if reported["split"] == "full"}
+    found: dict[str, Record] = {}
+    for folder, reported in entries:
+        key = short_key(reported)
+        key += f"/{reported['split']}-split" if reported["split"] != "full" and key in on_all_images else ""
+        found[key if key not in found else f"{key}/{folder.name}"] = reported
     return dict(sorted(found.items(), key=lambda item: (list(AGGREGATES).index(item[1]["experiment"]), item[0])))
+
+
+def short_key(reported: Record) -> str:
+    """The key of an experiment that was run once."""
+    usual = reported["data"].split()[0] == USUAL_DATA.get(reported["experiment"], "mnist")
+    return f"{reported['experiment']}/{reported['protocol']}" + ("" if usual else f"/{reported['data']}")
 
 
 def read(path: Path) -> Record:

@@ -19,6 +19,7 @@ from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.experiments.runs import Setting, Source
 from minilwa.methods import METHODS
 from minilwa.networks import mlp
+from minilwa.report.figures import OTHERS
 from minilwa.report.numbers import signed
 from minilwa.training import Recipe, train
 
@@ -80,6 +81,7 @@ def test_every_variant_differs_from_lwa_in_what_it_says_and_trains_as_long():
         if not variant.curve:
             assert (variant.time, len(changed - {"stride"})) == (1, 1)
     assert frontier.REFERENCE in frontier.VARIANTS
+    assert len({variant.curve for variant in frontier.VARIANTS.values()} - {""}) <= 1 + len(OTHERS)  # drawn, all
 
 
 def test_the_user_sets_the_length_of_all():
@@ -159,6 +161,10 @@ def test_rows_are_means_over_seeds_beside_pgd(entry, records):
             assert row["gain"] is None
         else:
             assert row["gain"]["values"] == pytest.approx([r["worst"] - of["LWA", r["seed"]]["worst"] for r in both])
+        if row["variant"] == "PGD":
+            assert row["lead"] is None
+        else:
+            assert row["lead"]["values"] == pytest.approx([r["worst"] - of["PGD", r["seed"]]["worst"] for r in both])
     assert entry["rows"][-1]["share"]["mean"] == 1
 
 
@@ -167,10 +173,10 @@ def test_files_of_the_report(made, entry):
     lines = [line for line in stem.with_name(stem.name + ".md").read_text().splitlines() if line.startswith("|")]
     assert len(lines) == 2 + len(NAMES)
     assert lines[0].split("|")[1].strip() == "Method"
-    gains = [signed(row["gain"]) if row["gain"] else "" for row in entry["rows"]]
-    assert [line.split("|")[-2].strip() for line in lines[2:]] == gains
-    assert gains[0].endswith("]")
-    assert gains[1] == ""
+    gains = [[signed(row[over]) if row[over] else "" for over in ("gain", "lead")] for row in entry["rows"]]
+    assert [[cell.strip() for cell in line.split("|")[-3:-1]] for line in lines[2:]] == gains
+    assert gains[0][0].endswith("]")
+    assert gains[1][0] == gains[-1][1] == ""
     with open(stem.with_name(stem.name + ".csv"), newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == len(NAMES) * 6

@@ -111,24 +111,30 @@ def factorial(experiment: str, records: Sequence[Record]) -> list[Record]:
 def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
     """A row for each variant: its accuracies, its training time, and the share of PGD training's that this is.
 
-    ``gain`` is what its worst case is above that of plain LWA, over the seeds that both have; None for that itself.
+    ``gain`` is what its worst case is above that of plain LWA, and ``lead`` above that of PGD training, over the seeds
+    that both have; None for these themselves.
     """
-    whole = {record["seed"]: record["seconds"] for record in records if record["variant"] == REFERENCE}
-    plain = {record["seed"]: record["worst"] for record in records if record["variant"] == PLAIN}
+    plain, pgd = ({r["seed"]: r for r in records if r["variant"] == name} for name in (PLAIN, REFERENCE))
     rows = []
     for variant, found in grouped(records, "variant", list(VARIANTS)).items():
         n = found[0]["n"]
-        shares = [record["seconds"] / whole[record["seed"]] for record in found if record["seed"] in whole]
-        beside = [record for record in found if record["seed"] in plain and variant != PLAIN]
-        gains = [record["worst"] - plain[record["seed"]] for record in beside]
+        shares = [record["seconds"] / pgd[record["seed"]]["seconds"] for record in found if record["seed"] in pgd]
         row: Record = {key: found[0][key] for key in ("method", "change", "curve", "epochs", "passes")}
         row |= {"variant": variant, "seeds": len(found), "n": n}
-        row |= {"share": statistics(shares) if shares else None, "gain": statistics(gains) if gains else None}
+        row |= {"share": statistics(shares) if shares else None}
+        row |= {"gain": worst_case_over(plain, found), "lead": worst_case_over(pgd, found)}
         row |= {key: statistics([record[key] for record in found]) for key in ("seconds", "step_seconds")}
         row |= {key: statistics([record[key] for record in found], n) for key in ("clean", "adv_loss", "worst")}
         row["left"] = {name: statistics([record["left"][name] for record in found], n) for name in found[0]["left"]}
         rows.append(row)
     return rows
+
+
+def worst_case_over(other: dict[int, Record], found: Sequence[Record]) -> Record | None:
+    """What the worst case is above that of ``other``, by its seed; None without a seed of both, or for the same."""
+    both = [(record, other[record["seed"]]) for record in found if record["seed"] in other]
+    gains = [a["worst"] - b["worst"] for a, b in both if a is not b]
+    return statistics(gains) if gains else None
 
 
 SOURCES = {"paper", "notebooks"}

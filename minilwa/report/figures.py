@@ -15,7 +15,7 @@ from minilwa.files import complete_file
 from minilwa.report.text import JUDGED, NAMES, TITLES
 
 COLOURS = {"Normal": "#0072b2", "Dropout": "#e69f00", "Goodfellow": "#009e73", "LWA": "#d55e00", "LWA_Rep": "#cc79a7"}
-OTHERS = ("#009e73", "#0072b2", "#56b4e9", "#e69f00")
+OTHERS = ("#009e73", "#cc79a7", "#0072b2", "#56b4e9", "#e69f00")
 MARKS = "osD^v<>*"  # told apart without colour too
 RADIUS_LABEL = "L2 radius of the perturbation, white = 1, not clipped"
 

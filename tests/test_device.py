@@ -164,7 +164,7 @@ FEW_STEPS = {
 }
 SINGLE_STEPS = {name: attack for name, attack in judge.ATTACKS.items() if name.startswith("adv_")}
 FEW_VARIANTS = {name: frontier.VARIANTS[name] for name in ("LWA", "LWA-mixture", "LWA-start", "PGD")}
-TIMES = {"seconds", "step_seconds"}
+TIMES = {"seconds", "step_seconds", "share"}
 
 
 @pytest.mark.parametrize(

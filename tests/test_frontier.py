@@ -19,6 +19,7 @@ from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.experiments.runs import Setting, Source
 from minilwa.methods import METHODS
 from minilwa.networks import mlp
+from minilwa.report import aggregate
 from minilwa.report.figures import OTHERS
 from minilwa.report.numbers import signed
 from minilwa.training import Recipe, train
@@ -104,7 +105,7 @@ def test_units_of_the_first_seed_come_first():
     units = frontier.units(Setting(Source("mnist5k"), Path("nowhere"), "paper", seeds=(0, 1)))
     half = len(units) // 2
     assert {unit.plan.recipe.seed for unit in units[:half]} == {0}
-    assert [unit.plan.variant for unit in units[:half]] == list(frontier.VARIANTS)
+    assert [unit.plan.variant for unit in units[:half]] == [*frontier.VARIANTS, *frontier.VARIANTS]
     assert len({unit.record(Setting(Source("mnist5k"), Path("nowhere"))) for unit in units}) == len(units)
 
 
@@ -137,12 +138,16 @@ def test_nothing_is_left_of_a_network_that_is_always_wrong(trained, monkeypatch)
 
 
 def test_records_hold_time_and_accuracies(records):
-    assert [(r["variant"], r["seed"]) for r in records] == [(name, seed) for seed in (0, 1) for name in NAMES]
-    for r in records:
-        steps = r["epochs"] * 3
-        assert r["seconds"] == pytest.approx(steps * r["step_seconds"])
-        assert r["passes"] == steps * frontier.VARIANTS[r["variant"]].step
+    attacked, timed = ([r for r in records if key in r] for key in ("worst", "share"))
+    for of in (attacked, timed):
+        assert [(r["variant"], r["seed"]) for r in of] == [(name, seed) for seed in (0, 1) for name in NAMES]
+    assert len(records) == len(attacked) + len(timed)
+    for r in timed:
+        assert r["seconds"] == pytest.approx(r["plan"]["recipe"]["epochs"] * 3 * r["step_seconds"])
         assert r["step_seconds"] > 0
+        assert (r["share"] == 1) == (r["variant"] == "PGD")
+    for r in attacked:
+        assert r["passes"] == r["epochs"] * 3 * frontier.VARIANTS[r["variant"]].step
         assert r["worst"] == r["left"]["square"] <= r["left"]["fmn"] <= r["clean"]
         assert r["worst"] <= r["adv_loss"] <= r["clean"]
         assert r["n"] == 30
@@ -150,13 +155,14 @@ def test_records_hold_time_and_accuracies(records):
 
 def test_rows_are_means_over_seeds_beside_pgd(entry, records):
     assert [row["variant"] for row in entry["rows"]] == list(NAMES)
-    of = {(r["variant"], r["seed"]): r for r in records}
+    of = {(r["variant"], r["seed"]): r for r in records if "worst" in r}
+    times = {(r["variant"], r["seed"]): r for r in records if "share" in r}
     for row in entry["rows"]:
         both = [of[row["variant"], seed] for seed in (0, 1)]
-        for column in ("clean", "adv_loss", "worst", "seconds"):
+        for column in ("clean", "adv_loss", "worst"):
             assert row[column]["values"] == [r[column] for r in both]
-        shares = [r["seconds"] / of["PGD", r["seed"]]["seconds"] for r in both]
-        assert row["share"]["values"] == pytest.approx(shares)
+        for column in ("seconds", "share"):
+            assert row[column]["values"] == [times[row["variant"], seed][column] for seed in (0, 1)]
         if row["variant"] == "LWA":
             assert row["gain"] is None
         else:
@@ -166,6 +172,30 @@ def test_rows_are_means_over_seeds_beside_pgd(entry, records):
         else:
             assert row["lead"]["values"] == pytest.approx([r["worst"] - of["PGD", r["seed"]]["worst"] for r in both])
     assert entry["rows"][-1]["share"]["mean"] == 1
+
+
+def test_what_is_not_timed_yet_is_left_out(records):
+    rows = aggregate.frontier("frontier", [r for r in records if r["variant"] != "PGD" or "share" not in r])
+    assert [row["variant"] for row in rows] == list(NAMES[:-1])
+    assert all(row["lead"] is None for row in rows)
+    rows = aggregate.frontier("frontier", [r for r in records if r["seed"] == 0 or "share" not in r])
+    assert [(row["variant"], row["seeds"]) for row in rows] == [(name, 1) for name in NAMES]
+
+
+def test_time_is_told_beside_that_of_pgd_training_in_the_same_run(monkeypatch):
+    """A machine that is half as fast for one unit as for another takes as long for both of its trainings."""
+    setting = Setting(Source("mnist5k"), Path("nowhere"), "quick", recipe={"epochs": 2})
+    cost = {"LWA": 2.0, "PGD": 10.0}
+    monkeypatch.setattr(frontier, "trained", frontier.untrained)
+    found = []
+    for speed in (1.0, 0.5):
+        seconds = {name: cost[name] / speed for name in cost}
+        monkeypatch.setattr(frontier, "step_seconds", lambda s, plan, network, of=seconds: np.full(3, of[plan.variant]))
+        found.append(frontier.timed(setting, frontier.plan_of(setting, "LWA", 0)))
+    one, other = found
+    epochs = frontier.plan_of(setting, "PGD", 0).recipe.epochs
+    assert one["share"] == other["share"] == pytest.approx(2 * 2 / (10 * epochs))
+    assert other["seconds"] == 2 * one["seconds"] == 2 * 2 * 40 * 2.0  # 2 epochs of 40 batches
 
 
 def test_files_of_the_report(made, entry):
@@ -202,6 +232,9 @@ def test_pgd_is_searched_for_too(made, capsys):
         patch.setattr(frontier, "VARIANTS", {name: frontier.VARIANTS[name] for name in ("LWA", "PGD")})
         patch.setattr("minilwa.experiments.search.GRIDS", grid)
         assert main(["reproduce", "frontier", *words, "--out", str(made / "equal")]) == 0
-    rates = {p.stem: json.loads(p.read_text())["plan"]["recipe"]["rate"] for p in (made / "equal/frontier").iterdir()}
+    rates = {
+        p.stem: json.loads(p.read_text())["plan"]["recipe"]["rate"]
+        for p in (made / "equal/frontier").glob("*seed0.json")
+    }
     assert rates == {"LWA-seed0": 0.01, "PGD-seed0": 0.01}
     assert "as in the paper" in capsys.readouterr().out

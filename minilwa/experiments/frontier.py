@@ -2,7 +2,8 @@
 
 The networks are one architecture, 784-500-500-10, under one schedule. Each variant has as many epochs as make its
 training about as long as LWA's, from the cost of a step that is declared here, so that plans are the same on every
-machine; the time that is reported is measured. Robustness is the worst case, image by image, over strong attacks.
+machine; the time that is reported is measured, beside PGD training's in the same run. Robustness is the worst case,
+image by image, over strong attacks.
 """
 
 from __future__ import annotations
@@ -92,8 +93,14 @@ ATTACKED_BY = {
 
 
 def units(setting: Setting, name: str = "frontier") -> list[Unit]:
-    """A unit for each variant and seed; the first seed comes first."""
-    return [Unit(name, plan_of(setting, variant, seed), measured) for seed in setting.seeds for variant in VARIANTS]
+    """Accuracies and training time of each variant and seed; the first seed comes first."""
+    found = []
+    for seed in setting.seeds:
+        reference = plan_of(setting, REFERENCE, seed)
+        plans = [plan_of(setting, variant, seed) for variant in VARIANTS]
+        found += [Unit(name, plan, measured) for plan in plans]
+        found += [Unit(name, plan, timed, (reference,), part="time") for plan in plans]
+    return found
 
 
 def plan_of(setting: Setting, name: str, seed: int) -> Plan:
@@ -105,14 +112,12 @@ def plan_of(setting: Setting, name: str, seed: int) -> Plan:
 
 
 def measured(setting: Setting, plan: Plan) -> dict[str, Any]:
-    """Training time, and accuracies on the same images: clean, after the paper's step, in the worst case."""
+    """Accuracies on the same images: clean, after the paper's step, in the worst case."""
     variant, radius = VARIANTS[plan.variant], RADIUS[plan.network]
     network = trained(setting, plan)
     x, y = (array[:IMAGES] for array in setting.test_images(plan))
     (single,) = attacked_scores(network, x, y, direction("adv_loss"), [radius])
     left = survivors(network, x, y, radius)
-    seconds = step_seconds(setting, plan, network)
-    steps = plan.recipe.epochs * -(-len(setting.dataset.x_train) // plan.recipe.batch)
     return {
         "variant": plan.variant,
         "method": plan.method.name,
@@ -121,14 +126,17 @@ def measured(setting: Setting, plan: Plan) -> dict[str, Any]:
         "curve": variant.curve,
         "epochs": plan.recipe.epochs,
         "n": len(x),
-        "passes": steps * variant.step,
-        "step_seconds": seconds,
-        "seconds": steps * seconds,
+        "passes": steps_of(setting, plan) * variant.step,
         "clean": clean_score(network, x, y).accuracy,
         "adv_loss": single.accuracy,
         "left": left,
         "worst": min(left.values()),
     }
+
+
+def steps_of(setting: Setting, plan: Plan) -> int:
+    """How many steps the training has."""
+    return plan.recipe.epochs * -(-len(setting.dataset.x_train) // plan.recipe.batch)
 
 
 def survivors(network: Network, x: Array, y: Array, radius: float) -> dict[str, float]:
@@ -142,19 +150,39 @@ def survivors(network: Network, x: Array, y: Array, radius: float) -> dict[str, 
     return found
 
 
-def step_seconds(setting: Setting, plan: Plan, network: Network) -> float:
-    """Seconds of one training step on one BLAS thread: the median over `STEPS` at the start and at the end.
+def timed(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """What the training takes on one BLAS thread, and which share this is of what PGD training takes.
 
-    On the CPU they are processor time of this process alone: it hardly depends on what else the machine does, and a
-    training that was cut off and resumed has the same. A step is everything from one batch to the next, the choice of
-    its images included.
+    A step of each is the median over `STEPS` at the start of its training and as many at its end, one after the other
+    in one process: how fast the machine is changes from hour to hour, by more than what the share is to tell.
     """
-    start = plan.build(setting.dataset, setting.source.dtype, setting.source.device)
-    return float(np.median([timed(setting, plan, start), timed(setting, plan, network)]))
+    plans = {found.variant: found for found in (plan, plan_of(setting, REFERENCE, plan.recipe.seed))}
+    steps: dict[str, list[np.ndarray]] = {name: [] for name in plans}
+    for network_of in (untrained, trained):
+        for name, found in plans.items():
+            steps[name].append(step_seconds(setting, found, network_of(setting, found)))
+    step = {name: float(np.median(of_both)) for name, of_both in steps.items()}
+    seconds = {name: step[name] * steps_of(setting, found) for name, found in plans.items()}
+    return {
+        "variant": plan.variant,
+        "seed": plan.recipe.seed,
+        "step_seconds": step[plan.variant],
+        "seconds": seconds[plan.variant],
+        "share": seconds[plan.variant] / seconds[REFERENCE],
+    }
 
 
-def timed(setting: Setting, plan: Plan, network: Network) -> np.ndarray:
-    """Seconds of each of up to `STEPS` training steps from ``network``, which stays as it is."""
+def untrained(setting: Setting, plan: Plan) -> Network:
+    """The network before training."""
+    return plan.build(setting.dataset, setting.source.dtype, setting.source.device)
+
+
+def step_seconds(setting: Setting, plan: Plan, network: Network) -> np.ndarray:
+    """Seconds of each of up to `STEPS` training steps from ``network``, which stays as it is.
+
+    On the CPU they are processor time of this process alone: a training that was cut off and resumed has the same. A
+    step is everything from one batch to the next, the choice of its images included.
+    """
     data, recipe = setting.dataset, plan.recipe
     x, y = (array[: STEPS * recipe.batch] for array in (data.x_train, data.y_train))
     rng, sgd, now = np.random.default_rng(recipe.seed), recipe.sgd(0), clock(x)

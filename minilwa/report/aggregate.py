@@ -112,18 +112,20 @@ def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
     """A row for each variant: its accuracies, its training time, and the share of PGD training's that this is.
 
     ``gain`` is what its worst case is above that of plain LWA, and ``lead`` above that of PGD training, over the seeds
-    that both have; None for these themselves.
+    that both have; None for these themselves. What has not been both attacked and timed is left out.
     """
+    times = {(r["variant"], r["seed"]): r for r in records if "share" in r}
+    records = [
+        r | times[r["variant"], r["seed"]] for r in records if "worst" in r and (r["variant"], r["seed"]) in times
+    ]
     plain, pgd = ({r["seed"]: r for r in records if r["variant"] == name} for name in (PLAIN, REFERENCE))
     rows = []
     for variant, found in grouped(records, "variant", list(VARIANTS)).items():
         n = found[0]["n"]
-        shares = [record["seconds"] / pgd[record["seed"]]["seconds"] for record in found if record["seed"] in pgd]
         row: Record = {key: found[0][key] for key in ("method", "change", "curve", "epochs", "passes")}
         row |= {"variant": variant, "seeds": len(found), "n": n}
-        row |= {"share": statistics(shares) if shares else None}
         row |= {"gain": worst_case_over(plain, found), "lead": worst_case_over(pgd, found)}
-        row |= {key: statistics([record[key] for record in found]) for key in ("seconds", "step_seconds")}
+        row |= {key: statistics([record[key] for record in found]) for key in ("share", "seconds", "step_seconds")}
         row |= {key: statistics([record[key] for record in found], n) for key in ("clean", "adv_loss", "worst")}
         row["left"] = {name: statistics([record["left"][name] for record in found], n) for name in found[0]["left"]}
         rows.append(row)

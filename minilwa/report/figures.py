@@ -160,14 +160,19 @@ def frontier(entry: dict[str, Any]) -> Any:
     left.set(xlabel=accuracy, title="one change, as long a training")
     names = dict.fromkeys(row["curve"] for row in entry["rows"] if row["curve"])
     for name, colour, mark in zip(names, (COLOURS["LWA"], *OTHERS), MARKS, strict=False):
-        rows = sorted((row for row in entry["rows"] if row["curve"] == name), key=lambda row: row["seconds"]["mean"])
+        rows = sorted((row for row in entry["rows"] if row["curve"] == name), key=lambda row: row["share"]["mean"])
         worst, height = [row["worst"]["mean"] for row in rows], np.hstack([bars(row) for row in rows])
         what = rows[0]["change"].removesuffix(", for longer")
         style = {"color": colour, "marker": mark, "capsize": 3, "label": f"{name}: {what}"}
-        right.errorbar([row["seconds"]["mean"] for row in rows], worst, height, **style)
-    found = [(row["seconds"]["mean"], row["worst"]["mean"]) for row in single]
+        right.errorbar([row["share"]["mean"] for row in rows], worst, height, **style)
+    found = [(row["share"]["mean"], row["worst"]["mean"]) for row in single]
     right.plot(*np.reshape(found, (-1, 2)).T, ".", color="grey", label="LWA with one change")
-    right.set(xscale="log", xlabel="training time, seconds of one core", ylabel=accuracy, title="frontier")
+    right.set(
+        xscale="log",
+        xlabel="training time, as a share of PGD training's at its longest",
+        ylabel=accuracy,
+        title="frontier",
+    )
     right.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
     canvas.legend(*right.get_legend_handles_labels(), frameon=False, ncols=3, loc="outside lower center")
     for axes in (left, right):

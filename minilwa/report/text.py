@@ -50,7 +50,9 @@ def caption(entry: dict[str, Any]) -> str:
     elif seeds > 1 and any(row["seeds"] == 1 for row in entry["rows"]):
         over += ", or [95% Wilson interval over images] for one seed"
     if entry["experiment"] == "frontier" and seeds > 1:
-        over += "; over LWA as in the paper and over PGD at its longest, [95% t-interval] of the differences seed by seed"
+        over += (
+            "; over LWA as in the paper and over PGD at its longest, [95% t-interval] of the differences seed by seed"
+        )
     split = f", {entry['images'][0]:,} training images" if entry["split"] != "full" else ""
     return f"{NAMES[entry['experiment']]}: {entry['data']}{split}, {PROTOCOLS[entry['protocol']]}, {over}"
 
@@ -110,10 +112,10 @@ def frontier(entry: dict[str, Any]) -> Lines:
     lines = [["Method", "Change", "Epochs", "Core-seconds", "of PGD's", "Clean", "Adv_Loss", "Worst case"]]
     lines[0] += ["Over LWA", "Over PGD"]
     for row in entry["rows"]:
-        share = "" if row["share"] is None else f"{row['share']['mean']:.2f}"
-        about = [row["curve"] or row["method"], row["change"], str(row["epochs"]), f"{row['seconds']['mean']:.0f}"]
+        about = [row["curve"] or row["method"], row["change"], str(row["epochs"])]
+        about += [f"{row['seconds']['mean']:.0f}", f"{row['share']['mean']:.2f}"]
         gains = ["" if row[over] is None else signed(row[over]) for over in ("gain", "lead")]
-        lines.append([*about, share, *(spread(row[column]) for column in ("clean", "adv_loss", "worst")), *gains])
+        lines.append([*about, *(spread(row[column]) for column in ("clean", "adv_loss", "worst")), *gains])
     return lines
 
 
@@ -187,7 +189,8 @@ def _tidy_judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict
 
 
 def _tidy_frontier(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    about |= {"change": row["change"], "passes": row["passes"], "seconds": row["seconds"]["mean"]}
+    about |= {"change": row["change"], "passes": row["passes"]}
+    about |= {"seconds": row["seconds"]["mean"], "share": row["share"]["mean"]}
     for column in ("clean", "adv_loss", "worst"):
         yield about | {"column": column} | _numbers(row[column])
     for attack, found in row["left"].items():

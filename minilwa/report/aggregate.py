@@ -114,10 +114,11 @@ def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
     ``gain`` is what its worst case is above that of plain LWA, and ``lead`` above that of PGD training, over the seeds
     that both have; None for these themselves. What has not been both attacked and timed is left out.
     """
-    times = {(r["variant"], r["seed"]): r for r in records if "share" in r}
-    records = [
-        r | times[r["variant"], r["seed"]] for r in records if "worst" in r and (r["variant"], r["seed"]) in times
-    ]
+    whole: dict[tuple[str, int], Record] = {}
+    for record in records:  # accuracies or a time
+        key = record["variant"], record["seed"]
+        whole[key] = whole.get(key, {}) | record
+    records = [record for record in whole.values() if {"worst", "share"} <= set(record)]
     plain, pgd = ({r["seed"]: r for r in records if r["variant"] == name} for name in (PLAIN, REFERENCE))
     rows = []
     for variant, found in grouped(records, "variant", list(VARIANTS)).items():

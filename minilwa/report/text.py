@@ -50,9 +50,7 @@ def caption(entry: dict[str, Any]) -> str:
     elif seeds > 1 and any(row["seeds"] == 1 for row in entry["rows"]):
         over += ", or [95% Wilson interval over images] for one seed"
     if entry["experiment"] == "frontier" and seeds > 1:
-        over += (
-            "; over LWA as in the paper and over PGD at its longest, [95% t-interval] of the differences seed by seed"
-        )
+        over += "; over LWA as in the paper and PGD at its longest, [95% t-interval] of the differences seed by seed"
     split = f", {entry['images'][0]:,} training images" if entry["split"] != "full" else ""
     return f"{NAMES[entry['experiment']]}: {entry['data']}{split}, {PROTOCOLS[entry['protocol']]}, {over}"
 

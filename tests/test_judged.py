@@ -109,6 +109,18 @@ def test_nothing_amiss():
     assert notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1] == "Nothing of this was found amiss."
 
 
+def test_only_what_was_run_is_told_as_checked():
+    left_out, told = ("-float64", "steps", "transfer"), []
+    for records in (records_of(), [r for r in records_of() if not r["attack"].endswith(left_out)]):
+        rows = judgement("judge-table1", records)
+        found = notes({"experiment": "judge-table1", "rows": rows, "seeds": [0]})
+        told += [note for note in found if note.startswith("Checked")]
+    whole, less = told
+    assert all(name in whole for name in ("a transferred set and square", "adv_loss-float64", "pgd-200steps"))
+    assert "broken by square" in less
+    assert not any(name in less for name in ("transferred", "float64", "steps"))
+
+
 def test_attacks_that_no_network_has_met_are_named():
     (row,) = judgement("judge-table1", records_of())
     told = " ".join(notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]}))

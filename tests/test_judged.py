@@ -106,14 +106,17 @@ def test_seeds_still_under_attack_are_not_counted():
 def test_nothing_amiss():
     assert doubts() == []
     (row,) = judgement("judge-table1", records_of())
-    assert notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1] == "Nothing of this was found amiss."
+    assert (
+        notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1]
+        == "Nothing of this was found amiss."
+    )
 
 
 def test_only_what_was_run_is_told_as_checked():
     left_out, told = ("-float64", "steps", "transfer"), []
     for records in (records_of(), [r for r in records_of() if not r["attack"].endswith(left_out)]):
         rows = judgement("judge-table1", records)
-        found = notes({"experiment": "judge-table1", "rows": rows, "seeds": [0]})
+        found = notes({"plans": {}, "experiment": "judge-table1", "rows": rows, "seeds": [0]})
         told += [note for note in found if note.startswith("Checked")]
     whole, less = told
     assert all(name in whole for name in ("a transferred set and square", "adv_loss-float64", "pgd-200steps"))
@@ -123,11 +126,25 @@ def test_only_what_was_run_is_told_as_checked():
 
 def test_attacks_that_no_network_has_met_are_named():
     (row,) = judgement("judge-table1", records_of())
-    told = " ".join(notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]}))
+    told = " ".join(notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]}))
     lack = re.search(r"Still to be run, so no part of the worst case or of the checks: (.*?)\.", told)[1]
     assert set(re.split(", | and ", lack)) == set(judge.parts()) - set(row["attacks"])
     row["attacks"] |= dict.fromkeys(judge.parts(), row["attacks"]["pgd"])
-    assert "Still to be run" not in " ".join(notes({"experiment": "judge-table1", "rows": [row], "seeds": [0]}))
+    assert "Still to be run" not in " ".join(
+        notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})
+    )
+
+
+def test_attacks_that_their_gradients_mislead_are_named():
+    (found,) = doubts({"square": broken(58), "adv_alpha": broken(45), "adv_loss_sign": broken(5)})
+    assert found == (
+        "LWA: square, which sees no gradient, leaves .420, while along gradients up to .600 are left (adv_alpha and "
+        "adv_loss), which overrates the network."
+    )
+    assert doubts({"square": broken(45), "adv_loss_sign": broken(5)}) == []  # within half an interval, or by the sign
+    (found,) = doubts({"deepfool": broken(40), "deepfool_step": broken(55)})
+    assert found == "LWA: deepfool leaves more than its first step made as long as the radius (.600 against .450)."
+    assert doubts({"deepfool": broken(55), "deepfool_step": broken(40)}) == []
 
 
 def test_long_attacks_on_cifar_are_run_at_one_radius_and_the_report_says_so():
@@ -137,7 +154,10 @@ def test_long_attacks_on_cifar_are_run_at_one_radius_and_the_report_says_so():
     }
     assert parts["pgd"].radii("lenet") == judge.RADII["lenet"] == parts["fmn"].radii("lenet")
     few = [r | {"radii": [1.5], "accuracy": r["accuracy"][:1]} if r["attack"] == "pgd" else r for r in records_of()]
-    told = [notes({"experiment": (name := "judge-cifar10"), "rows": judgement(name, r)}) for r in (few, records_of())]
+    told = [
+        notes({"plans": {}, "experiment": (name := "judge-cifar10"), "rows": judgement(name, r)})
+        for r in (few, records_of())
+    ]
     alone = "Run at a radius of 1.5 alone, so at others the worst case does without them: pgd."
     assert [alone in sentences for sentences in told] == [True, False]
 

@@ -67,11 +67,13 @@ def figure2(experiment: str, records: Sequence[Record]) -> list[Record]:
         {
             "method": method,
             "seeds": len(found),
+            "seed_numbers": [record["seed"] for record in found],
             "n": found[0]["n"],
             "epochs": found[0]["epochs"],
             "curves": {
                 name: band([record["curves"][name] for record in found], found[0]["n"]) for name in found[0]["curves"]
             },
+            "values": [record["curves"]["validation"] for record in found],
         }
         for method, found in grouped(records, "method", ROWS).items()
     ]

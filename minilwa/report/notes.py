@@ -23,7 +23,15 @@ def table(entry: dict[str, Any]) -> list[str]:
         for column, counts in row["zero_gradients"].items()
         if sum(counts)
     ]
-    return [f"Zero gradients, so images that stayed where they were: {'; '.join(found) or 'none'}."]
+    told = f"Zero gradients, so images that stayed where they were: {'; '.join(found) or 'none'}."
+    return [told, *filter(None, [with_dropout(entry).strip()])]
+
+
+def with_dropout(entry: dict[str, Any]) -> str:
+    """A remark if methods other than Dropout train with dropout too, empty else."""
+    methods = [plan["method"] for plan in entry["plans"].values() if plan["method"]["name"] != "Dropout"]
+    found = [f"{method['name']} ({method['dropout']:g})" for method in methods if method["dropout"]]
+    return f" Trained with dropout as well: {listed(found)}; Normal is not." if found else ""
 
 
 def factorial(entry: dict[str, Any]) -> list[str]:
@@ -48,11 +56,16 @@ def judgement(entry: dict[str, Any]) -> list[str]:
     few, radius = at_one_radius(entry["rows"]), f"{entry['rows'][0]['radius']:g}"
     limits = [f"Run at a radius of {radius} alone, so at others the worst case does without them: {listed(few)}."]
     attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
+    radii = max((list(attack["accuracy"]) for attack in entry["rows"][0]["attacks"].values()), key=len)
     return [
         f"The worst case is over {attacks}, image by image; the transferred set, other precisions and other norms are "
         "no part of it. Distances are the worst case's, over the images that are right unperturbed. "
         f"The images are the first {entry['rows'][0]['n']:,} of the test set: compare lines and columns of this table, "
         "not this one with those over all test images.",
+        f"PGD, Square, noise and the single steps were run at no other radii than {listed(radii)}. Between these the "
+        "worst case is that of the attacks which look for the least distance, so its curve, its distances and its "
+        "radius down to chance are upper bounds.",
+        *filter(None, [with_dropout(entry).strip()]),
         f"Checked: {checked(entry['rows'][0])}.",
         *(limits if few else []),
         *lack,
@@ -68,6 +81,11 @@ def checked(row: dict[str, Any]) -> str:
     looked_for = [
         *([f"no images broken by {listed(others)} that the others leave"] if others else []),
         "no gradients that are zero or not finite",
+        *(
+            ["no attack along gradients, but for the sign, that leaves more than Square does"]
+            * ("square" in row["attacks"])
+        ),
+        *(["no iterated DeepFool that leaves more than its first step"] * ("deepfool_step" in row["attacks"])),
         *([again] if row["checks"]["again"] else []),
         "the worst case getting down to chance",
     ]
@@ -88,6 +106,7 @@ def doubts_of(row: dict[str, Any]) -> list[str]:
         )
     if count := sum(checks["blind_only"]):
         found.append(f"{count:,} of {images:,} images are broken without gradients and not with them")
+    found += misled(attacks, radius)
     for name, attack in attacks.items():
         counts = attack["gradients"] or {"zero": 0, "not_finite": 0}
         kinds = (("zero", "zero"), ("not_finite", "not finite"))
@@ -101,6 +120,28 @@ def doubts_of(row: dict[str, Any]) -> list[str]:
     if None in row["worst"]["to_chance"]:
         found.append("some images are broken at no radius, and more are left than guessing gets")
     return [f"{method}: {doubt}." for doubt in found]
+
+
+def misled(attacks: dict[str, Any], radius: str) -> list[str]:
+    """Which attacks do worse with a gradient than others without, or than a part of themselves.
+
+    Beyond half a Wilson interval; Adv_Loss_Sign is left out, since the sign is no steepest direction in L2.
+    """
+    left = {name: a["accuracy"][radius] for name, a in attacks.items() if a["accuracy"] and "-" not in name}
+    found = []
+    if square := left.get("square"):
+        guided = [name for name in left if attacks[name]["gradients"] and not name.startswith("adv_loss_sign")]
+        if beaten := [name for name in guided if left[name]["mean"] > square["mean"] + half_width(square)]:
+            most = max(left[name]["mean"] for name in beaten)
+            found.append(
+                f"square, which sees no gradient, leaves {figure(square['mean'])}, while along gradients up to "
+                f"{figure(most)} are left ({listed(beaten)}), which overrates the network"
+            )
+    pair = [left[name] for name in ("deepfool", "deepfool_step") if name in left]
+    if len(pair) == 2 and pair[0]["mean"] > pair[1]["mean"] + half_width(pair[1]):
+        figures = " against ".join(figure(each["mean"]) for each in pair)
+        found.append(f"deepfool leaves more than its first step made as long as the radius ({figures})")
+    return found
 
 
 def half_width(found: dict[str, Any]) -> float:

@@ -97,12 +97,13 @@ def answer(question: Question, experiments: Experiments) -> Finding:
         lack = f"the runs of {listed(missing)}" if missing else "seeds that all methods have"
         common["command"] = with_seeds(entry, len(entry["seeds"]))
         return Finding(about, NOT_TESTED, f"What is missing: {lack}.", **common)
-    about += f", {len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
     found = question.decide(entry)
+    count = found.seeds or len(seeds)
+    about += f", {count} seed{'s' if count != 1 else ''}"
     if question.worst_case and (still := missing_attacks(entry["rows"])):
         sentence = f"Still to be run, so no part of the worst case: {listed(still)}. {found.sentence}"
         found = replace(found, status=NOT_DECIDED, sentence=sentence)
-    more = with_seeds(entry, len(seeds) + 1)
+    more = with_seeds(entry, count + 1)
     common["command"] = more if found.status == NOT_DECIDED else entry["command"]
     return Finding(about, found.status, found.sentence, evidence=found.evidence, **common)
 

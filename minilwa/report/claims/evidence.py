@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from minilwa.experiments.paper import COLUMNS
+from minilwa.experiments.protocols import ROWS
 from minilwa.report.intervals import Record, statistics
 from minilwa.report.judged_lines import Lines
 from minilwa.report.numbers import figure, listed, signed
@@ -25,6 +26,7 @@ class Decision:
     status: str
     sentence: str
     evidence: Lines
+    seeds: int | None = None  # that were compared, where these are fewer than the experiment has
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,20 @@ def side(gap: Record) -> int:
     """1 or -1 if the 95% t-interval over seeds lies above or below 0, else 0."""
     low, high = gap["interval"]
     return int(low > 0) - int(high < 0)
+
+
+def where(columns: list[str], every: list[str]) -> str:
+    """In which of the columns: everywhere, nowhere, or under these."""
+    return "in every column" if columns == every else f"under {titles(columns)}" if columns else "in no column"
+
+
+def sizes(entry: Record) -> str:
+    """A remark if Normal's network is of another size than those that it is compared with."""
+    widths = {name: tuple(plan["widths"]) for name, plan in entry["plans"].items() if plan["network"] == "mlp"}
+    if len(set(widths.values())) < 2:
+        return ""
+    own = ", ".join(f"{name} {'-'.join(map(str, widths[name]))}" for name in ROWS if name in widths)
+    return f" The networks are of different sizes: {own}."
 
 
 def title(column: str) -> str:

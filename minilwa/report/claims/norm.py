@@ -12,9 +12,10 @@ L2 = (
     "The paper has not seen a perturbation with most of its weight in one place. Reproduced if fewer than 5% of the "
     f"images have more than half of ||r||^2 within one window of {WINDOW} x {WINDOW} pixels, by the upper end of "
     "Wilson's interval, for every network and direction; not reproduced if more have by its lower end, for every one. "
-    "Over images, as it is a claim about pictures: one seed is enough."
+    "Over images, as it is a claim about pictures: one seed is enough. Counts are over the seeds together; as these "
+    "share their images, Wilson's interval is that of their mean over the images of one."
 )
-HEAD = ["Method", "Direction", "Images", "More than half", "Wilson", "Median share", "Largest", "Largest pixel"]
+HEAD = ["Method", "Direction", "Images", "More than half", "Wilson", "Median share", "Largest", "Largest pixel, median"]
 
 
 def not_concentrated(entry: Record) -> Decision:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from minilwa.experiments.protocols import ROWS
-from minilwa.report.claims import attacks, factorial, figures, norm, training
+from minilwa.report.claims import accuracy, attacks, factorial, figures, norm, training
 from minilwa.report.claims.evidence import Decision
 from minilwa.report.intervals import Record
 
@@ -55,6 +56,12 @@ TABLES = (*TRAINED, "judge-table1/paper", "judge-table1/equal", "judge-table2/pa
 CIFAR = ("cifar10/paper", "judge-cifar10/paper")
 beside = partial(Question, decides=False)
 
+
+def also_asked(*question: Any) -> list[Question]:
+    """`asked`, to stand beside the verdict."""
+    return [replace(each, decides=False) for each in asked(*question)]
+
+
 CLAIMS = (
     Claim(
         "a",
@@ -63,9 +70,8 @@ CLAIMS = (
         "4.1, Figure 1",
         [
             Question("factorial", "paper", factorial.FACTORIAL, factorial.over_loss, essential=True),
-            *asked(attacks.SIGN, attacks.over_sign, (), "table1/paper", "table2/paper"),
-            beside("table1", "paper", attacks.EVERY_ROW, attacks.in_every_row),
-            beside("table2", "paper", attacks.EVERY_ROW, attacks.in_every_row),
+            *asked(attacks.SIGN, attacks.over_sign, (), *TRAINED),
+            *also_asked(attacks.EVERY_ROW, attacks.in_every_row, (), *TRAINED),
             beside("figure1", "paper", attacks.OVER_RADIUS, attacks.over_radius),
         ],
         [
@@ -77,7 +83,10 @@ CLAIMS = (
         "b",
         "LWA is the most robust of the five methods, Goodfellow's the next.",
         "4.2, Tables 1 and 2",
-        asked(training.MOST_ROBUST, training.most_robust, ROWS, *TABLES),
+        [
+            *asked(training.MOST_ROBUST, training.most_robust, ROWS, *TABLES),
+            *also_asked(accuracy.BEST, accuracy.most_accurate, ROWS, *TRAINED),
+        ],
         [
             "Goodfellow's method improves the network's robust greatly, compared to the previous methods. The best "
             "performance and the most robustness are both achieved by LWA."
@@ -86,8 +95,11 @@ CLAIMS = (
     Claim(
         "c",
         "Robustness costs no accuracy: no trade-off is observed.",
-        "4.2, Tables 1 and 2",
-        asked(training.NO_COST, training.no_cost, ("Normal", "LWA"), *TRAINED),
+        "4.2, Tables 1 and 2, Figure 2",
+        [
+            *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), *TRAINED),
+            beside("figure2", "paper", accuracy.WHILE_TRAINING, accuracy.no_cost_while_training, ("Normal", "LWA")),
+        ],
         ["It is interesting that we do not observe the trade-off between robustness and its performance."],
     ),
     Claim(
@@ -140,7 +152,7 @@ CLAIMS = (
         "4.2",
         [
             *asked(training.MOST_ROBUST, training.most_robust, ROWS, *CIFAR),
-            *asked(training.NO_COST, training.no_cost, ("Normal", "LWA"), CIFAR[0]),
+            *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), CIFAR[0]),
         ],
     ),
 )

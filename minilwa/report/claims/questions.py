@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from minilwa.experiments.protocols import ROWS
 from minilwa.report.claims import accuracy, attacks, factorial, figures, norm, training
@@ -18,9 +17,9 @@ class Question:
     """A claim put to one experiment under one protocol: the rows that it needs, the criterion, and who applies it.
 
     ``decides``: whether it counts for the verdict, or only stands beside it; ``essential``: whether there is none as
-    long as it is open. ``substitutes``: whether other data, or
-    settings for a quick look, may answer it where the paper's are not there. ``worst_case``: whether it is about the
-    worst case over attacks, and not the paper's own single steps.
+    long as it is open. ``substitutes``: whether other data, or settings for a quick look, may answer it where the
+    paper's are not there. ``worst_case``: whether it is about the worst case over attacks, and not the paper's own
+    single steps.
     """
 
     experiment: str
@@ -45,22 +44,18 @@ class Claim:
     quotes: Sequence[str] = ()
 
 
-def asked(criterion: str, decide: Callable[[Record], Decision], needs: Sequence[str], *of: str) -> list[Question]:
+def asked(
+    criterion: str, decide: Callable[[Record], Decision], needs: Sequence[str], *of: str, decides: bool = True
+) -> list[Question]:
     """One question to several experiments, each "experiment/protocol": tables, or the worst case of their networks."""
     pairs = [name.split("/") for name in of]
-    return [Question(e, p, criterion, decide, needs, worst_case=e.startswith("judge-")) for e, p in pairs]
+    return [Question(e, p, criterion, decide, needs, decides, worst_case=e.startswith("judge-")) for e, p in pairs]
 
 
 TRAINED = ("table1/paper", "table1/equal", "table2/paper")
 TABLES = (*TRAINED, "judge-table1/paper", "judge-table1/equal", "judge-table2/paper")
 CIFAR = ("cifar10/paper", "judge-cifar10/paper")
 beside = partial(Question, decides=False)
-
-
-def also_asked(*question: Any) -> list[Question]:
-    """`asked`, to stand beside the verdict."""
-    return [replace(each, decides=False) for each in asked(*question)]
-
 
 CLAIMS = (
     Claim(
@@ -71,7 +66,7 @@ CLAIMS = (
         [
             Question("factorial", "paper", factorial.FACTORIAL, factorial.over_loss, essential=True),
             *asked(attacks.SIGN, attacks.over_sign, (), *TRAINED),
-            *also_asked(attacks.EVERY_ROW, attacks.in_every_row, (), *TRAINED),
+            *asked(attacks.EVERY_ROW, attacks.in_every_row, (), *TRAINED, decides=False),
             beside("figure1", "paper", attacks.OVER_RADIUS, attacks.over_radius),
         ],
         [
@@ -85,7 +80,7 @@ CLAIMS = (
         "4.2, Tables 1 and 2",
         [
             *asked(training.MOST_ROBUST, training.most_robust, ROWS, *TABLES),
-            *also_asked(accuracy.BEST, accuracy.most_accurate, ROWS, *TRAINED),
+            *asked(accuracy.BEST, accuracy.most_accurate, ROWS, *TRAINED, decides=False),
         ],
         [
             "Goodfellow's method improves the network's robust greatly, compared to the previous methods. The best "

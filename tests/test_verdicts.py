@@ -360,6 +360,12 @@ def test_changes_are_compared_over_the_seeds_that_all_have():
     assert [line[0] for line in comparable_changed(cut).evidence[1:]] == ["LWA_Rep-near - Goodfellow"]
     whole = variants_of(seeds=2, Goodfellow=usual, LWA_Rep__near=near)
     assert comparable_changed(whole).status == "reproduced"
+    far = variants_of(seeds=2, Goodfellow=usual, LWA_Rep__far=(0.97, 0.88, 0.88, 0.60, 0.69))
+    assert comparable_changed(far).status == "not reproduced"
+    for row in whole["rows"]:  # seeds so far from each other that the interval rules out neither
+        if row["method"] == "LWA_Rep":
+            row["adv_loss"] = statistics([0.6, 0.8], 10000)
+    assert comparable_changed(whole).status == "not decided"
     for method in ("Goodfellow", "LWA_Rep"):
         lacking = whole | {"rows": [row for row in whole["rows"] if row["method"] != method]}
         assert comparable_changed(lacking).status == "not tested"

@@ -147,19 +147,52 @@ def test_attacks_that_their_gradients_mislead_are_named():
     assert doubts({"deepfool": broken(55), "deepfool_step": broken(40)}) == []
 
 
-def test_long_attacks_on_cifar_are_run_at_one_radius_and_the_report_says_so():
-    parts = judge.parts()
-    assert {name for name in parts if parts[name].radii("cifar") == (0.25,) and not parts[name].check} == {
-        *("pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "square-clipped")
-    }
-    assert parts["pgd"].radii("lenet") == judge.RADII["lenet"] == parts["fmn"].radii("lenet")
-    few = [r | {"radii": [1.5], "accuracy": r["accuracy"][:1]} if r["attack"] == "pgd" else r for r in records_of()]
-    told = [
-        notes({"plans": {}, "experiment": (name := "judge-cifar10"), "rows": judgement(name, r)})
-        for r in (few, records_of())
-    ]
+def radii_of(name, network, seed=0):
+    return judge.parts()[name].radii(PROTOCOLS["paper"].plan(network, "LWA", seed=seed))
+
+
+def told_of(records):
+    rows = judgement("judge-table2", records)
+    return notes({"plans": {}, "experiment": "judge-table2", "rows": rows, "seeds": rows[0]["seed_numbers"]})
+
+
+def at_one(records, attack="pgd"):
+    return [r | {"radii": [1.5], "accuracy": r["accuracy"][:1]} if r["attack"] == attack else r for r in records]
+
+
+LONG = {"pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "square-clipped"}
+
+
+@pytest.mark.parametrize(("network", "seed", "expected"), [("cifar", 0, LONG), ("lenet", 1, LONG), ("lenet", 0, set())])
+def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, seed, expected):
+    checks = {name for name, part in judge.parts().items() if part.check}
+    alone = {name for name in judge.parts() if radii_of(name, network, seed) == (judge.RADIUS[network],)}
+    assert alone - checks == expected
+    assert checks <= alone
+    assert radii_of("fmn", network, seed) == judge.RADII[network]
+
+
+def test_attacks_run_at_one_radius_are_told():
     alone = "Run at a radius of 1.5 alone, so at others the worst case does without them: pgd."
-    assert [alone in sentences for sentences in told] == [True, False]
+    assert [alone in told_of(records) for records in (at_one(records_of()), records_of())] == [True, False]
+
+
+def test_the_curve_is_that_of_the_seeds_whose_networks_met_all_radii():
+    near, far = {"pgd": broken(60, far=2.0)}, {"pgd": broken(50, far=None)}
+    records = records_of(near) + at_one(records_of(far, seed=1)) + at_one(records_of(far, seed=2))
+    (row,) = judgement("judge-table2", records)
+    (alone,) = judgement("judge-table2", records_of(near))
+    assert row["worst"]["accuracy"]["values"] == [0.38, 0.38, 0.38]  # the first 62, by twice the steps
+    assert row["worst"]["traced"] == [0]
+    assert {key: row["worst"][key] for key in ("curve", "radii", "median", "mean", "to_chance")} == {
+        key: alone["worst"][key] for key in ("curve", "radii", "median", "mean", "to_chance")
+    }
+    at = row["attacks"]["pgd"]["accuracy"]
+    assert (at["1.5"]["values"], at["4"]["values"]) == ([0.4, 0.5, 0.5], [0.0])
+    limit = "PGD and Square were run at a radius of 1.5 alone on the networks of seed 1 and 2: the curve, "
+    (found,) = [told for told in told_of(records) if told.startswith(limit)]
+    assert found.endswith("down to chance are those of seed 0.")
+    assert not [told for told in told_of(records_of(near)) if told.startswith(limit[:40])]
 
 
 def test_a_transferred_set_that_breaks_more_is_told():

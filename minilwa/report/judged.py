@@ -59,12 +59,19 @@ def at_one_radius(rows: Sequence[Record]) -> list[str]:
     return [name for name, count in radii.items() if count == 1 < max(radii.values()) and not parts[name].check]
 
 
+def traced(records: Sequence[Record]) -> list[int]:
+    """The seeds on whose networks the attacks were run at the most radii, so that a curve can be told."""
+    counts = {seed: sum(len(r["radii"]) for r in of_one) for seed, of_one in grouped(records, "seed").items()}
+    return [seed for seed, count in counts.items() if count == max(counts.values())]
+
+
 def one_attack(records: Sequence[Record]) -> Record:
     """What one attack did to the networks of one method: accuracies at the radii, distances, gradients."""
     first, found = records[0], {}
     if first["accuracy"] is not None:
-        accuracies = zip(*(r["accuracy"] for r in records), strict=True)
-        found = {f"{radius:g}": statistics(a, first["n"]) for radius, a in zip(first["radii"], accuracies, strict=True)}
+        told = [dict(zip(r["radii"], r["accuracy"], strict=True)) for r in records]
+        radii = sorted(set().union(*told))
+        found = {f"{radius:g}": statistics([t[radius] for t in told if radius in t], first["n"]) for radius in radii}
     gradients = [r["gradients"] for r in records if r["gradients"] is not None]
     counts = {key: sum(g[key] for g in gradients) for key in gradients[0]} if gradients else None
     distances = {key: [r["summary"][key] for r in records] for key in ("median", "mean", "relative_mean", "broken")}
@@ -72,19 +79,20 @@ def one_attack(records: Sequence[Record]) -> Record:
 
 
 def worst(records: Sequence[Record], sizes: dict[int, np.ndarray], classes: int) -> Record | None:
-    """The worst case over attacks: accuracy over the radius; the distances' median, mean, and mean share of ||x||;
-    ``to_chance``, the radius at which no more are right than guessing gets."""
+    """The worst case over attacks: accuracy at the radius, and of the networks that were `traced`: over the radius; the
+    distances' median, mean, and mean share of ||x||; ``to_chance``, where no more are right than guessing gets."""
     if not records:
         return None
-    found = least(records)
-    pairs = [(d, sizes[seed]) for seed, d in found.items()]
+    found, told = least(records), traced(records)
+    pairs = [(found[seed], sizes[seed]) for seed in told]
     radii = np.linspace(0, max(r["radii"][-1] for r in records), CURVE_POINTS)
     n, radius = records[0]["n"], records[0]["radius"]
     right = [(d[d > 0], size[d > 0]) for d, size in pairs]
     broken = [(d[np.isfinite(d)], size[np.isfinite(d)]) for d, size in right]
     return {
         "attacks": sorted({r["attack"] for r in records}),
-        "accuracy": statistics([float((d > radius).mean()) for d, _ in pairs], n),
+        "accuracy": statistics([float((d > radius).mean()) for d in found.values()], n),
+        "traced": told,
         "radii": radii.tolist(),
         "curve": band([[float((d > r).mean()) for r in radii] for d, _ in pairs], n),
         "median": [known(np.median(d)) if len(d) else None for d, _ in right],

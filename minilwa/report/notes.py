@@ -53,8 +53,6 @@ def judgement(entry: dict[str, Any]) -> list[str]:
     doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]
     missing = missing_attacks(entry["rows"])
     lack = [f"Still to be run, so no part of the worst case or of the checks: {listed(missing)}."] if missing else []
-    few, radius = at_one_radius(entry["rows"]), f"{entry['rows'][0]['radius']:g}"
-    limits = [f"Run at a radius of {radius} alone, so at others the worst case does without them: {listed(few)}."]
     attacks = ", ".join(entry["rows"][0]["worst"]["attacks"])
     radii = max((list(attack["accuracy"]) for attack in entry["rows"][0]["attacks"].values()), key=len)
     return [
@@ -67,10 +65,27 @@ def judgement(entry: dict[str, Any]) -> list[str]:
         "radius down to chance are upper bounds.",
         *filter(None, [with_dropout(entry).strip()]),
         f"Checked: {checked(entry['rows'][0])}.",
-        *(limits if few else []),
+        *where(entry["rows"]),
         *lack,
         *(doubts or ["Nothing of this was found amiss."]),
     ]
+
+
+def where(rows: list[dict[str, Any]]) -> list[str]:
+    """Which attacks were run at the radius of the tables alone: on all networks, or on those of some seeds."""
+    radius, told = f"{rows[0]['radius']:g}", rows[0]["worst"]["traced"]
+    rest = [str(seed) for seed in rows[0]["seed_numbers"] if seed not in told]
+    found = []
+    if few := at_one_radius(rows):
+        found.append(
+            f"Run at a radius of {radius} alone, so at others the worst case does without them: {listed(few)}."
+        )
+    if rest:
+        found.append(
+            f"PGD and Square were run at a radius of {radius} alone on the networks of seed {listed(rest)}: the curve, "
+            f"the distances and the radius down to chance are those of seed {listed([str(seed) for seed in told])}."
+        )
+    return found
 
 
 def checked(row: dict[str, Any]) -> str:

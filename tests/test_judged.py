@@ -189,7 +189,7 @@ def test_the_curve_is_that_of_the_seeds_whose_networks_met_all_radii():
     }
     at = row["attacks"]["pgd"]["accuracy"]
     assert (at["1.5"]["values"], at["4"]["values"]) == ([0.4, 0.5, 0.5], [0.0])
-    limit = "PGD and Square were run at a radius of 1.5 alone on the networks of seed 1 and 2: the curve, "
+    limit = "PGD and Square were run at a radius of 1.5 alone on the networks with seed 1 and 2: the curve, "
     (found,) = [told for told in told_of(records) if told.startswith(limit)]
     assert found.endswith("down to chance are those of seed 0.")
     assert not [told for told in told_of(records_of(near)) if told.startswith(limit[:40])]

@@ -82,8 +82,8 @@ def where(rows: list[dict[str, Any]]) -> list[str]:
         )
     if rest:
         found.append(
-            f"PGD and Square were run at a radius of {radius} alone on the networks with seed {listed(rest)}: the curve, "
-            f"the distances and the radius down to chance are those of seed {listed([str(seed) for seed in told])}."
+            f"PGD and Square were run at a radius of {radius} alone on the networks with seed {listed(rest)}: the "
+            f"curve, the distances and the radius down to chance are those of seed {listed([str(seed) for seed in told])}."
         )
     return found
 

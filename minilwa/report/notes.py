@@ -73,17 +73,17 @@ def judgement(entry: dict[str, Any]) -> list[str]:
 
 def where(rows: list[dict[str, Any]]) -> list[str]:
     """Which attacks were run at the radius of the tables alone: on all networks, or on those of some seeds."""
-    radius, told = f"{rows[0]['radius']:g}", rows[0]["worst"]["traced"]
-    rest = [str(seed) for seed in rows[0]["seed_numbers"] if seed not in told]
+    radius, traced = f"{rows[0]['radius']:g}", rows[0]["worst"]["traced"]
     found = []
     if few := at_one_radius(rows):
         found.append(
             f"Run at a radius of {radius} alone, so at others the worst case does without them: {listed(few)}."
         )
-    if rest:
+    if rest := [str(seed) for seed in rows[0]["seed_numbers"] if seed not in traced]:
         found.append(
             f"PGD and Square were run at a radius of {radius} alone on the networks with seed {listed(rest)}: the "
-            f"curve, the distances and the radius down to chance are those of seed {listed([str(seed) for seed in told])}."
+            "curve, the distances and the radius down to chance are those of seed "
+            f"{listed([str(seed) for seed in traced])}."
         )
     return found
 

@@ -9,6 +9,7 @@ import pytest
 from minilwa.experiments import judge
 from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.report.aggregate import entry
+from minilwa.report.figures import title
 from minilwa.report.judged import judgement, worst
 from minilwa.report.judged_lines import judgement as lines_of
 from minilwa.report.notes import doubts_of, notes
@@ -193,6 +194,8 @@ def test_the_curve_is_that_of_the_seeds_whose_networks_met_all_radii():
     (found,) = [told for told in told_of(records) if told.startswith(limit)]
     assert found.endswith("down to chance are those of seed 0.")
     assert not [told for told in told_of(records_of(near)) if told.startswith(limit[:40])]
+    about = {"experiment": "judge-table2", "data": "mnist", "protocol": "paper"}
+    assert title(about | {"rows": [row]}).endswith("95% intervals over images, one seed")
 
 
 def test_a_transferred_set_that_breaks_more_is_told():

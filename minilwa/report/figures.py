@@ -202,10 +202,15 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 def title(entry: dict[str, Any]) -> str:
     """What stands above a figure: what it is of, and of what its intervals are."""
-    alone = {row["seeds"] == 1 for row in entry["rows"]}
+    alone = {drawn(row) == 1 for row in entry["rows"]}
     over = "over images, one seed" if alone == {True} else "over seeds" + "; over images for one seed" * (True in alone)
     of = fill(f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}", 66)  # what a figure holds
     return of if (entry["experiment"], alone) == ("factorial", {True}) else f"{of}\n95% intervals {over}"
+
+
+def drawn(row: dict[str, Any]) -> int:
+    """How many seeds a row's figures are over: of a judgement, whose curve is drawn, those that were traced."""
+    return len(row["worst"]["traced"]) if "traced" in row.get("worst", {}) else row["seeds"]
 
 
 def curve(axes: Any, x: list[float], found: dict[str, list[float]], colour: str | None = None, **style: Any) -> None:

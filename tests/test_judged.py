@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -129,8 +130,8 @@ def test_attacks_that_no_network_has_met_are_named():
     (row,) = judgement("judge-table1", records_of())
     told = " ".join(notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]}))
     lack = re.search(r"Still to be run, so no part of the worst case or of the checks: (.*?)\.", told)[1]
-    assert set(re.split(", | and ", lack)) == set(judge.parts()) - set(row["attacks"])
-    row["attacks"] |= dict.fromkeys(judge.parts(), row["attacks"]["pgd"])
+    assert set(re.split(", | and ", lack)) == set(judge.parts("mlp")) - set(row["attacks"])
+    row["attacks"] |= dict.fromkeys(judge.parts("mlp"), row["attacks"]["pgd"])
     assert "Still to be run" not in " ".join(
         notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})
     )
@@ -149,7 +150,7 @@ def test_attacks_that_their_gradients_mislead_are_named():
 
 
 def radii_of(name, network, seed=0):
-    return judge.parts()[name].radii(PROTOCOLS["paper"].plan(network, "LWA", seed=seed))
+    return judge.parts(network)[name].radii(PROTOCOLS["paper"].plan(network, "LWA", seed=seed))
 
 
 def told_of(records):
@@ -164,13 +165,38 @@ def at_one(records, attack="pgd"):
 LONG = {"pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "square-clipped"}
 
 
-@pytest.mark.parametrize(("network", "seed", "expected"), [("cifar", 0, LONG), ("lenet", 1, LONG), ("lenet", 0, set())])
+@pytest.mark.parametrize(
+    ("network", "seed", "expected"),
+    [("cifar", 0, LONG | {"pgd-1start"}), ("lenet", 1, LONG), ("lenet", 0, set())],
+)
 def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, seed, expected):
-    checks = {name for name, part in judge.parts().items() if part.check}
-    alone = {name for name in judge.parts() if radii_of(name, network, seed) == (judge.RADIUS[network],)}
+    checks = {name for name, part in judge.parts(network).items() if part.check}
+    alone = {name for name in judge.parts(network) if radii_of(name, network, seed) == (judge.RADIUS[network],)}
     assert alone - checks == expected
     assert checks <= alone
     assert radii_of("fmn", network, seed) == judge.RADII[network]
+
+
+def test_what_is_smaller_on_cifar_is_run_so_and_told():
+    usual, fewer = (
+        {name: {**signature(part.attack.run).parameters} for name, part in judge.parts(network).items()}
+        for network in ("mlp", "cifar")
+    )
+    queries = [each[name]["queries"].default for each in (fewer, usual) for name in ("square", "square-clipped")]
+    assert queries == [1000, 1000, 5000, 5000]
+    starts = {name: (each["restarts"].default, each["steps"].default) for name, each in fewer.items() if "pgd" in name}
+    assert {name: counts for name, counts in starts.items() if counts != (10, 100)} == {
+        "pgd-1start": (1, 100),
+        "pgd-1start-float64": (1, 100),
+        "pgd-1start-200steps": (1, 200),
+    }
+    told = "Square makes 1,000 queries an image here, not 5,000"
+    rows = judgement("judge-table2", records_of())
+    found = [
+        notes({"plans": {}, "experiment": name, "rows": rows, "seeds": [0]})
+        for name in ("judge-cifar10", "judge-table2")
+    ]
+    assert [told in " ".join(sentences) for sentences in found] == [True, False]
 
 
 def test_attacks_run_at_one_radius_are_told():

@@ -38,10 +38,10 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     write_images(folder / "own.npz")
     common = ["--data", str(folder / "own.npz"), "--epochs", "2", "--batch", "30"]
-    few = {name: judge.parts()[name] for name in ("adv_loss", "deepfool", "deepfool-clipped", "fmn_linf")}
+    few = {name: judge.parts("lenet")[name] for name in ("adv_loss", "deepfool", "deepfool-clipped", "fmn_linf")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(judge, "parts", lambda: few)
+        patch.setattr(judge, "parts", lambda network: few)
         patch.setattr(variants, "TRIED", TRIED)
         for what in ("all", "judge-table2", "variants"):
             assert main(["reproduce", what, *common, "--protocol", "paper", "--seeds", "2"]) == 0

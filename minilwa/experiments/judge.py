@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.attacks import ATTACKS, Attack, pgd
+from minilwa.attacks import ATTACKS, Attack, pgd, square
 from minilwa.attacks.common import Gradients
 from minilwa.attacks.worst import distances, score_at
 from minilwa.attacks.worst import summary as distance_summary
@@ -34,7 +34,11 @@ RADII = {
     "lenet": (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
     "cifar": (0.1, 0.25, 0.5, 1.0, 2.0),
 }
-LONG = ("pgd", "pgd_margin", "square")  # thousands of passes at each radius: hours on a convolutional network
+LONG = ("pgd", "pgd_margin", "pgd-1start", "square")  # thousands of passes at a radius
+FEWER = {  # on CIFAR-10, where each pass is dear
+    "square": replace(ATTACKS["square"], run=partial(square, queries=1000)),
+    "pgd-1start": replace(ATTACKS["pgd"], run=partial(pgd, restarts=1)),
+}
 DIGITS = 5  # of a distance: what is left out is less than what float32 rounds
 
 
@@ -59,26 +63,38 @@ class Part:
         return (RADIUS[plan.network],) if alone else RADII[plan.network]
 
 
-def parts() -> dict[str, Part]:
-    """All of them by name."""
-    again = ("adv_loss", "adv_alpha", "adv_loss_sign", "adv_loss_printed", "adv_alpha_printed", "pgd")
+def parts(network: str) -> dict[str, Part]:
+    """All of them by name, as networks "mlp", "lenet" or "cifar" meet them.
+
+    "cifar" meets Square with `FEWER` queries, and PGD is repeated there in float64 and with twice the steps from its
+    first start alone.
+    """
+    dear = network == "cifar"
+    attacks, twice = {**ATTACKS, **(FEWER if dear else {})}, "pgd-1start" if dear else "pgd"
+    again = ("adv_loss", "adv_alpha", "adv_loss_sign", "adv_loss_printed", "adv_alpha_printed", twice)
+    longer = replace(attacks[twice], run=partial(attacks[twice].run, steps=200))
     return {
-        **{name: Part(attack, long=name in LONG) for name, attack in ATTACKS.items()},
-        **{f"{name}-clipped": Part(attack, clip=True, long=name in LONG) for name, attack in ATTACKS.items()},
-        **{f"{name}-float64": Part(ATTACKS[name], precision="float64", check=True) for name in again},
-        "pgd-200steps": Part(replace(ATTACKS["pgd"], run=partial(pgd, steps=200)), check=True),
+        **{name: Part(attack, long=name in LONG) for name, attack in attacks.items()},
+        **{f"{name}-clipped": Part(attacks[name], clip=True, long=name in LONG) for name in ATTACKS},
+        **{f"{name}-float64": Part(attacks[name], precision="float64", check=True) for name in again},
+        f"{twice}-200steps": Part(longer, check=True),
     }
+
+
+def network_of(experiment: str) -> str:
+    """The networks that "judge-" and a table's name attacks."""
+    return tables.NETWORK[experiment.removeprefix("judge-")]
 
 
 def units(setting: Setting, name: str) -> list[Unit]:
     """Each attack on each network of a table; ``name`` is "judge-" and the table's."""
-    network = tables.NETWORK[name.removeprefix("judge-")]
+    network = network_of(name)
     found = []
     for seed in setting.seeds:
         for row in ROWS:
             plan = setting.plan(network, row, seed)
             other = (tables.source_of_fixed_set(setting, network, seed),)
-            found += [Unit(name, plan, partial(attacked, part=part), part=part) for part in parts()]
+            found += [Unit(name, plan, partial(attacked, part=part), part=part) for part in parts(network)]
             found += [Unit(name, plan, unattacked, part="none"), Unit(name, plan, transferred, other, part="transfer")]
             found.append(Unit(name, plan, looked_at, part="concentration"))
     return found
@@ -92,7 +108,7 @@ def judged_images(setting: Setting, plan: Plan) -> tuple[Array, Array]:
 
 def attacked(setting: Setting, plan: Plan, part: str) -> dict[str, Any]:
     """How far one attack had to move each image, and the gradients that it met, as plain JSON data."""
-    chosen, (x, y), watch = parts()[part], judged_images(setting, plan), Gradients()
+    chosen, (x, y), watch = parts(plan.network)[part], judged_images(setting, plan), Gradients()
     attack, network = chosen.attack, trained(setting, plan)
     if chosen.precision != network.dtype:
         network = network.with_parameters(tree_map(lambda p: p.astype(chosen.precision), network.parameters))

@@ -20,16 +20,28 @@ from minilwa.layers import Layer
 from minilwa.networks import Network
 
 FIRST = {"at": 3, "radius": 0.12}  # LWA_Rep at the first hidden layer
+BEFORE = {"at": 2}  # and before its activation
+SMALL = {"batch": 20}  # five times as many steps
 SPARSE = {"dropout": 0.2}
 LAST = {"dropped": "last"}  # dropout before the last layer alone, as in LeNet
 LONG = {"epochs": 100}
 ALONG = {"along": "adv_loss"}  # Goodfellow's sum of two gradients, but not along the sign
 TRIED: dict[str, tuple[dict[str, Any], ...]] = {
     "Normal": ({"epochs": 60}, LONG),
-    "Dropout": (LONG, SPARSE, SPARSE | LONG, {"widths": (1000, 1000)}, LAST, LAST | {"dropout": 0.3}, LAST | LONG),
+    "Dropout": (
+        LONG,
+        SMALL,
+        SPARSE,
+        SPARSE | LONG,
+        {"widths": (1000, 1000)},
+        LAST,
+        LAST | {"dropout": 0.3},
+        LAST | LONG,
+        LAST | SMALL,
+    ),
     "Goodfellow": (LONG, ALONG, ALONG | LONG),
-    "LWA": ({"epochs": 50}, LONG, LONG | {"rate": 0.02}, {"scale": None}),
-    "LWA_Rep": (LONG, FIRST, FIRST | LONG),
+    "LWA": ({"epochs": 50}, LONG, LONG | {"rate": 0.02}, SMALL, {"scale": None}),
+    "LWA_Rep": (LONG, SMALL, FIRST, FIRST | LONG, FIRST | SMALL, FIRST | BEFORE),
 }
 MASKED: dict[str, tuple[dict[str, Any], ...]] = {"Dropout": ({}, LAST, LAST | LONG)}
 

@@ -47,14 +47,15 @@ def judgement(experiment: str, records: Sequence[Record]) -> list[Record]:
     return rows
 
 
-def missing_attacks(rows: Sequence[Record]) -> list[str]:
+def missing_attacks(entry: Record) -> list[str]:
     """The attacks that the networks of a judgement's rows are still to meet."""
-    return [name for name in judge.parts() if any(name not in row["attacks"] for row in rows)]
+    every = judge.parts(judge.network_of(entry["experiment"]))
+    return [name for name in every if any(name not in row["attacks"] for row in entry["rows"])]
 
 
-def at_one_radius(rows: Sequence[Record]) -> list[str]:
+def at_one_radius(entry: Record) -> list[str]:
     """The attacks of the worst case that were run at the radius of the tables alone, where others were at more."""
-    first, parts = rows[0], judge.parts()
+    first, parts = entry["rows"][0], judge.parts(judge.network_of(entry["experiment"]))
     radii = {name: len(first["attacks"][name]["accuracy"]) for name in first["worst"]["attacks"]}
     return [name for name, count in radii.items() if count == 1 < max(radii.values()) and not parts[name].check]
 

@@ -100,7 +100,7 @@ def answer(question: Question, experiments: Experiments) -> Finding:
     found = question.decide(entry)
     count = found.seeds or len(seeds)
     about += f", {count} seed{'s' if count != 1 else ''}"
-    if question.worst_case and (still := missing_attacks(entry["rows"])):
+    if question.worst_case and (still := missing_attacks(entry)):
         sentence = f"Still to be run, so no part of the worst case: {listed(still)}. {found.sentence}"
         found = replace(found, status=NOT_DECIDED, sentence=sentence)
     more = with_seeds(entry, count + 1)

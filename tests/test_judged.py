@@ -187,9 +187,9 @@ def test_what_is_smaller_on_cifar_is_run_so_and_told():
     starts = {name: (each["restarts"].default, each["steps"].default) for name, each in fewer.items() if "pgd" in name}
     assert {name: counts for name, counts in starts.items() if counts != (10, 100)} == {
         "pgd-1start": (1, 100),
-        "pgd-1start-float64": (1, 100),
         "pgd-1start-200steps": (1, 200),
     }
+    assert not [name for name in fewer if name.startswith("pgd") and name.endswith("float64")]
     told = "Square makes 1,000 queries an image here, not 5,000"
     rows = judgement("judge-table2", records_of())
     found = [

@@ -97,7 +97,7 @@ def spared(entry: dict[str, Any]) -> list[str]:
         return []
     return [
         "Square makes 1,000 queries an image here, not 5,000; pgd-1start is PGD from its first start alone, and it is "
-        "what is repeated in float64 and with twice the steps."
+        "what is repeated with twice the steps; in float64 the single steps alone are repeated."
     ]
 
 

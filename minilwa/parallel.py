@@ -56,6 +56,12 @@ def blas_threads() -> int:
     return max((library.num_threads for library in _blas().lib_controllers), default=1)
 
 
+def blas_kernels() -> str:
+    """The BLAS and the processor that its kernels are for: others round otherwise, and a training ends elsewhere."""
+    found = {f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in _blas().info()}
+    return ", ".join(sorted(found))
+
+
 def limited_to(count: int | None) -> AbstractContextManager[Any]:
     """Within, the BLAS, and with it the shares, use ``count`` threads (None: as many as before)."""
     return nullcontext() if count is None else _blas().limit(limits=count)

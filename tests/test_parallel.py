@@ -1,6 +1,10 @@
 """Shares: the same results as in one piece, whoever else computes, in threads and in forked processes."""
 
 import multiprocessing
+import os
+import platform
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -13,7 +17,7 @@ from minilwa.algorithms import loss_gradient
 from minilwa.errors import InputError
 from minilwa.layers import chain, conv, dense, dropout, flatten, softmax
 from minilwa.networks import create
-from minilwa.parallel import STATE, by_samples, mean_over_samples, run_shares, threads
+from minilwa.parallel import STATE, blas_kernels, by_samples, mean_over_samples, run_shares, threads
 from minilwa.tree import leaves
 
 
@@ -109,6 +113,16 @@ def test_errstate_reaches_the_shares():
     with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("error")
         by_samples(np.exp, np.full((64, 1), 1e4))
+
+
+@pytest.mark.skipif("openblas" not in blas_kernels(), reason="the BLAS is not OpenBLAS, whose kernels can be chosen")
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="another kind of processor, other kernels")
+def test_the_kernels_that_compute_are_told():
+    command = [sys.executable, "-c", "from minilwa.parallel import blas_kernels; print(blas_kernels())"]
+    told = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"OPENBLAS_CORETYPE": "Nehalem"}
+    )
+    assert told.stdout.strip().endswith("Nehalem")
 
 
 def _forked(queue):

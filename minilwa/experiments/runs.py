@@ -26,7 +26,7 @@ from minilwa.errors import InputError
 from minilwa.experiments.protocols import PROTOCOLS, Plan, snapshots
 from minilwa.files import write_json
 from minilwa.networks import Network
-from minilwa.parallel import blas_threads, limited_to
+from minilwa.parallel import blas_kernels, blas_threads, limited_to
 from minilwa.saving import epochs_done, save
 from minilwa.training import Recipe, train
 
@@ -126,7 +126,7 @@ class Setting:
 
 def versions() -> dict[str, str]:
     """What computes."""
-    return {"python": platform.python_version(), "numpy": np.__version__}
+    return {"python": platform.python_version(), "numpy": np.__version__, "blas": blas_kernels()}
 
 
 def claim(setting: Setting) -> None:

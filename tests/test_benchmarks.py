@@ -46,6 +46,21 @@ def run(tmp_path_factory):
     return run
 
 
+def test_mnist_is_prepared_otherwise_without_loss(modules):
+    prepare, pixels = modules("prepare_mnist"), np.random.default_rng(0).random((70, 1, 2, 2), dtype=np.float32)
+    data = minilwa.Dataset("mnist", pixels[:60], np.arange(60), pixels[60:], np.arange(60, 70))
+    found = prepare.drawn(data)
+    assert (len(found["x_train"]), len(found["x_test"])) == (50, 10)
+    labels = np.concatenate([found["y_train"], found["y_test"]])
+    assert len(set(labels)) == 60
+    assert (set(found["y_test"]) - set(range(60, 70))) and (set(found["y_train"]) & set(range(60, 70)))
+    assert np.array_equal(np.concatenate([found["x_train"], found["x_test"]]), pixels[labels])
+    found = prepare.centred(data)
+    mean = pixels[:60].mean(axis=0)
+    assert abs(found["x_train"].mean(axis=0)).max() < 1e-6
+    np.testing.assert_allclose(found["x_test"] + mean, pixels[60:], atol=1e-6)
+
+
 def test_digits_side_by_side_are_averaged_and_read_from_the_left(modules):
     images = np.arange(10, dtype=np.float32)[:, None, None, None] + np.zeros((1, 2, 6), dtype=np.float32)
     for places in (2, 3):

@@ -183,14 +183,16 @@ def test_what_is_smaller_on_cifar_is_run_so_and_told():
         for network in ("mlp", "cifar")
     )
     queries = [each[name]["queries"].default for each in (fewer, usual) for name in ("square", "square-clipped")]
-    assert queries == [1000, 1000, 5000, 5000]
+    assert queries == [500, 500, 5000, 5000]
+    searches = [each[name]["searches"].default for each in (fewer, usual) for name in ("lbfgs", "lbfgs-clipped")]
+    assert searches == [5, 5, 8, 8]
     starts = {name: (each["restarts"].default, each["steps"].default) for name, each in fewer.items() if "pgd" in name}
     assert {name: counts for name, counts in starts.items() if counts != (10, 100)} == {
         "pgd-1start": (1, 100),
         "pgd-1start-200steps": (1, 200),
     }
     assert not [name for name in fewer if name.startswith("pgd") and name.endswith("float64")]
-    told = "Square makes 1,000 queries an image here, not 5,000"
+    told = "Here Square makes 500 queries an image, not 5,000, and L-BFGS 5 searches, not 8"
     rows = judgement("judge-table2", records_of())
     found = [
         notes({"plans": {}, "experiment": name, "rows": rows, "seeds": [0]})

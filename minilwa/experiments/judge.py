@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minilwa.attacks import ATTACKS, Attack, pgd, square
+from minilwa.attacks import ATTACKS, Attack, lbfgs, pgd, square
 from minilwa.attacks.common import Gradients
 from minilwa.attacks.worst import distances, score_at
 from minilwa.attacks.worst import summary as distance_summary
@@ -36,7 +36,8 @@ RADII = {
 }
 LONG = ("pgd", "pgd_margin", "pgd-1start", "square")  # thousands of passes at a radius
 FEWER = {  # on CIFAR-10, where each pass is dear
-    "square": replace(ATTACKS["square"], run=partial(square, queries=1000)),
+    "square": replace(ATTACKS["square"], run=partial(square, queries=500)),
+    "lbfgs": replace(ATTACKS["lbfgs"], run=partial(lbfgs, searches=5)),
     "pgd-1start": replace(ATTACKS["pgd"], run=partial(pgd, restarts=1)),
 }
 DIGITS = 5  # of a distance: what is left out is less than what float32 rounds
@@ -66,8 +67,8 @@ class Part:
 def parts(network: str) -> dict[str, Part]:
     """All of them by name, as networks "mlp", "lenet" or "cifar" meet them.
 
-    "cifar" meets Square with `FEWER` queries, PGD with twice the steps from its first start alone, and in float64 only
-    single steps.
+    "cifar" meets `FEWER` queries of Square and searches of L-BFGS, PGD with twice the steps from its first start alone,
+    and in float64 only single steps.
     """
     dear = network == "cifar"
     attacks, twice = {**ATTACKS, **(FEWER if dear else {})}, "pgd-1start" if dear else "pgd"

@@ -97,7 +97,7 @@ def spared(entry: dict[str, Any]) -> list[str]:
         return []
     return [
         "Here Square makes 500 queries an image, not 5,000, and L-BFGS 5 searches, not 8; pgd-1start is PGD from its "
-        "first start alone, and it is what is repeated with twice the steps; in float64 single steps alone are repeated."
+        "first start alone, and it is what is repeated with twice the steps; in float64 only single steps are repeated."
     ]
 
 

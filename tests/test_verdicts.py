@@ -26,7 +26,7 @@ ACCURACY = PRINTED["table1"] | {"Dropout": (0.985, 0.366, 0.256, 0.135, 0.120)} 
 @pytest.fixture(autouse=True)
 def few_attacks(monkeypatch):
     """There are no more attacks than those of `judged`."""
-    monkeypatch.setattr(judge, "parts", lambda: dict.fromkeys(("pgd", "pgd-clipped")))
+    monkeypatch.setattr(judge, "parts", lambda network: dict.fromkeys(("pgd", "pgd-clipped")))
 
 
 def config_of(protocol="paper", data="mnist"):
@@ -395,7 +395,7 @@ def test_the_change_nearest_to_the_paper_is_named():
 def test_a_worst_case_over_some_of_the_attacks_decides_nothing(monkeypatch):
     even = {"Normal": 0.1, "Dropout": 0.2, "Goodfellow": 0.6, "LWA": 0.8, "LWA_Rep": 0.3}
     assert status("b", "judge-table1", judged(even)) == "reproduced"
-    monkeypatch.setattr(judge, "parts", lambda: dict.fromkeys(("pgd", "pgd-clipped", "fmn", "square")))
+    monkeypatch.setattr(judge, "parts", lambda network: dict.fromkeys(("pgd", "pgd-clipped", "fmn", "square")))
     (told,) = [f for f in verdict("b", judged(even))["findings"] if f["key"]]
     assert told["status"] == "not decided"
     assert told["sentence"].startswith("Still to be run, so no part of the worst case: fmn and square. LWA is ahead")

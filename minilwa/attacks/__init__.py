@@ -11,7 +11,7 @@
     noise          any       values
     deepfool       any       gradients  Moosavi-Dezfooli et al. (1511.04599)
     fmn            L2, Linf  gradients  Pintor et al. (2102.12827)
-    lbfgs          L2        gradients  Szegedy et al. (1312.6199), with SciPy, sample by sample
+    lbfgs          L2        gradients  Szegedy et al. (1312.6199), with SciPy, a thread for each image
 
 Those down to noise are given a radius and return the worst point that they find within it. The last three look for the
 nearest point of another class, and return x itself where they find none. All leave what is misclassified unchanged, and

@@ -7,10 +7,13 @@ networks", arXiv 1312.6199, section 4.1.
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from minilwa.attacks.common import Tick, Watch, check_counts, ignore, margins, nearest_boundary, on_the_right
+from minilwa.attacks.together import Ask, together
 from minilwa.backend import Array, like, namespace, to_numpy
 from minilwa.errors import InputError
 from minilwa.networks import Network
@@ -18,7 +21,7 @@ from minilwa.ops import cross_entropy
 from minilwa.parallel import by_samples
 from minilwa.tape import vjp
 
-AT_ONCE = 64  # samples from one tick to the next
+AT_ONCE = 64  # searches side by side, and samples from one tick to the next
 TOLERANCE = 1e-5  # of the objective, relative: float32 gives no more than two digits beyond
 
 
@@ -48,51 +51,64 @@ def lbfgs(
         raise InputError("penalties", penalties, "two numbers, 0 < lowest < highest")
     check_counts(searches=searches, steps=steps)
 
-    def one(x: Array, y: Array, target: Array) -> Array:  # each of a single sample
+    def nearest(x: np.ndarray, ask: Ask[np.ndarray, Seen]) -> np.ndarray:  # one image, (D,)
         from scipy.optimize import Bounds, minimize
 
-        start = to_numpy(x).astype(np.float64).ravel()
-        shortest = Shortest(start)
-
-        def image(x_hat: np.ndarray) -> Array:
-            return like(x_hat.astype(x.dtype), x).reshape(x.shape)
+        shortest = Shortest(x)
 
         def objective(x_hat: np.ndarray, c: float) -> tuple[float, np.ndarray]:
-            z, pullback = vjp(network.logits, image(x_hat))
-            loss, uphill = vjp(lambda z: cross_entropy(z, labels=target), z)
-            (g,) = pullback(uphill(namespace(x).ones_like(loss))[0])
-            watch(g)
-            if margins(z, y).item() > 0:
+            loss, gradient, crossed = ask(x_hat)
+            if crossed:
                 shortest.hear(x_hat)
-            r = x_hat - start
-            return c * float(r @ r) + loss.item(), 2 * c * r + to_numpy(g).astype(np.float64).ravel()
+            r = x_hat - x
+            return c * float(r @ r) + loss, 2 * c * r + gradient
 
         bottom, top = math.log(low), math.log(high)
         for _ in range(searches):
             middle = (bottom + top) / 2
             found = minimize(
                 objective,
-                start,
+                x,
                 (math.exp(middle),),
                 method="L-BFGS-B",
                 jac=True,
                 bounds=Bounds(0, 1) if clip else None,
                 options={"maxiter": steps, "ftol": TOLERANCE},
             )
-            crossed = margins(network.logits(image(found.x)), y).item() > 0
-            bottom, top = (middle, top) if crossed else (bottom, middle)
-        return image(shortest.x_hat)
+            bottom, top = (middle, top) if ask(found.x).crossed else (bottom, middle)
+        return shortest.x_hat
 
     def attacker(x: Array, y: Array, rng: np.random.Generator) -> Array:
         target, _ = nearest_boundary(network, x, y, "l2", clip, watch)
 
-        def each(*batch: Array) -> Array:
-            xp = namespace(x)
-            return xp.concatenate([one(*(a[i : i + 1] for a in batch)) for i in range(len(batch[0]))])
+        def images(x_hat: list[np.ndarray]) -> Array:
+            return like(np.stack(x_hat).astype(x.dtype), x).reshape(-1, *x.shape[1:])
 
-        return by_samples(each, x, y, target)
+        def of(x_hat: Array, y: Array, target: Array) -> tuple[Array, Array, Array]:
+            z, pullback = vjp(network.logits, x_hat)
+            loss, uphill = vjp(lambda z: cross_entropy(z, labels=target), z)
+            return loss, pullback(uphill(namespace(x).ones_like(loss))[0])[0], margins(z, y) > 0
+
+        def evaluate(which: list[int], x_hat: list[np.ndarray]) -> list[Seen]:
+            some = like(np.array(which), x)
+            batch = images(x_hat), y[some], target[some]
+            loss, g, crossed = by_samples(of, *batch) if network.in_shares else of(*batch)
+            watch(g)
+            gradients = to_numpy(g).reshape(len(g), -1).astype(np.float64)
+            return list(map(Seen, to_numpy(loss).tolist(), gradients, to_numpy(crossed).tolist()))
+
+        start = to_numpy(x).reshape(len(x), -1).astype(np.float64)
+        return images(together([partial(nearest, one) for one in start], evaluate))
 
     return on_the_right(attacker, network, x, y, clip, 0, tick, AT_ONCE)
+
+
+class Seen(NamedTuple):
+    """What a point is: its loss towards the target, the gradient ``(D,)``, and whether it is of another class."""
+
+    loss: float
+    gradient: np.ndarray
+    crossed: bool
 
 
 class Shortest:

@@ -44,8 +44,8 @@ def lbfgs(
     shorter r: the largest c that still leads to another class is searched between ``penalties`` by ``searches``
     bisections of log c, at most ``steps`` iterations each, and the shortest point of another class that was seen on the
     way is kept. (The paper says smallest c, of ||r|| itself; it has to be the largest, and the square is smooth at 0.)
-    SciPy computes in float64 on the host; the points that it asks for are evaluated in one batch for all of its searches
-    side by side. Misclassified samples come back unchanged.
+    SciPy computes in float64 on the host, in a thread for each image; the points that they ask for are evaluated in one
+    batch. Misclassified samples come back unchanged.
     """
     low, high = penalties
     if not 0 < low < high < math.inf:

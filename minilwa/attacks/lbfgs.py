@@ -12,13 +12,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minilwa.attacks.common import Tick, Watch, check_counts, ignore, margins, nearest_boundary, on_the_right
+from minilwa.attacks.common import (
+    Tick,
+    Watch,
+    check_counts,
+    ignore,
+    logits_and_gradient,
+    margins,
+    nearest_boundary,
+    on_the_right,
+)
 from minilwa.attacks.together import Ask, together
 from minilwa.backend import Array, like, namespace, to_numpy
 from minilwa.errors import InputError
 from minilwa.networks import Network
 from minilwa.ops import cross_entropy
-from minilwa.parallel import by_samples
 from minilwa.tape import vjp
 
 AT_ONCE = 64  # searches side by side, and samples from one tick to the next
@@ -85,16 +93,14 @@ def lbfgs(
         def images(x_hat: list[np.ndarray]) -> Array:
             return like(np.stack(x_hat).astype(x.dtype), x).reshape(-1, *x.shape[1:])
 
-        def of(x_hat: Array, y: Array, target: Array) -> tuple[Array, Array, Array]:
-            z, pullback = vjp(network.logits, x_hat)
-            loss, uphill = vjp(lambda z: cross_entropy(z, labels=target), z)
-            return loss, pullback(uphill(namespace(x).ones_like(loss))[0])[0], margins(z, y) > 0
+        def uphill(z: Array, target: Array) -> Array:
+            loss, pullback = vjp(lambda z: cross_entropy(z, labels=target), z)
+            return pullback(namespace(z).ones_like(loss))[0]
 
         def evaluate(which: list[int], x_hat: list[np.ndarray]) -> list[Seen]:
             some = like(np.array(which), x)
-            batch = images(x_hat), y[some], target[some]
-            loss, g, crossed = by_samples(of, *batch) if network.in_shares else of(*batch)
-            watch(g)
+            z, g = logits_and_gradient(network, images(x_hat), target[some], uphill, watch)
+            loss, crossed = cross_entropy(z, labels=target[some]), margins(z, y[some]) > 0
             gradients = to_numpy(g).reshape(len(g), -1).astype(np.float64)
             return list(map(Seen, to_numpy(loss).tolist(), gradients, to_numpy(crossed).tolist()))
 

@@ -46,17 +46,17 @@ def together(
         finally:
             asked.put((number, None))
 
+    def gathered(running: int) -> dict[int, Point]:
+        return dict(sorted((n, point) for n, point in (asked.get() for _ in range(running)) if point is not None))
+
     with ThreadPoolExecutor(max(1, len(searches)), thread_name_prefix="search") as threads:
         try:
             found = [threads.submit(contextvars.copy_context().run, run, number) for number in range(len(searches))]
             running = len(searches)
-            while running:
-                points = dict(sorted((n, p) for n, p in (asked.get() for _ in range(running)) if p is not None))
+            while points := gathered(running):
+                for number, value in zip(points, evaluate(list(points), list(points.values())), strict=True):
+                    answers[number].put(value)
                 running = len(points)
-                if points:
-                    values = evaluate(list(points), list(points.values()))
-                    for number, value in zip(points, values, strict=True):
-                        answers[number].put(value)
         finally:
             for answer in answers:
                 answer.put(GivenUp)

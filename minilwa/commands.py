@@ -18,7 +18,7 @@ from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
-from minilwa.experiments import factorial, figure1, figure2, frontier, judge, tables, variants
+from minilwa.experiments import choice, factorial, figure1, figure2, frontier, judge, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
 from minilwa.experiments.search import search
@@ -41,6 +41,7 @@ EXPERIMENTS: dict[str, Any] = {
     "cifar10": tables,
     **{f"judge-{table}": judge for table in tables.NETWORK},
     "frontier": frontier,
+    "frontier-choice": choice,
 }
 PICTURED = 10  # as many images as fit side by side
 
@@ -66,11 +67,11 @@ def reproduce(options: Namespace) -> None:
         if EXPERIMENTS[name] is judge:  # what it left of every image stays where it is
             results[name] = entry
         write_json(out / f"{name}.json", results[name])
-        if EXPERIMENTS[name] in (tables, judge, factorial, variants, frontier):
+        if EXPERIMENTS[name] in (tables, judge, factorial, variants, frontier, choice):
             table = "\n\n".join([report.markdown(entry), *report.notes(entry)])
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")
-        if EXPERIMENTS[name] in (figure1, figure2, frontier):
+        if EXPERIMENTS[name] in (figure1, figure2, frontier, choice):
             report.draw(entry, out / name)
     if options.json:
         write_json(options.json, results if options.what == "all" else results[options.what])

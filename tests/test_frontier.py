@@ -117,10 +117,9 @@ def trained():
     return network, data.x_test[:60], data.y_test[:60]
 
 
-def test_attacks_on_survivors_alone_leave_the_worst_case(trained, monkeypatch):
+def test_attacks_on_survivors_alone_leave_the_worst_case(trained):
     network, x, y = trained
-    monkeypatch.setattr(frontier, "ATTACKED_BY", FEW)
-    left = frontier.survivors(network, x, y, 1.5)
+    left = frontier.survivors(network, x, y, 1.5, FEW)
     found = [distances(attack, network, x, y, [1.5] if attack.at_radius else ()) for attack in FEW.values()]
     worst = score_at(worst_case(found), 1.5).accuracy
     assert list(left) == ["fmn", "pgd", "square"]
@@ -130,11 +129,10 @@ def test_attacks_on_survivors_alone_leave_the_worst_case(trained, monkeypatch):
     assert abs(left["square"] - worst) <= 2 / len(x)  # what is drawn depends on the batch
 
 
-def test_nothing_is_left_of_a_network_that_is_always_wrong(trained, monkeypatch):
+def test_nothing_is_left_of_a_network_that_is_always_wrong(trained):
     network, x, _ = trained
-    monkeypatch.setattr(frontier, "ATTACKED_BY", FEW)
     wrong = (predict(network, x) + 1) % 10
-    assert set(frontier.survivors(network, x, wrong, 1.5).values()) == {0.0}
+    assert set(frontier.survivors(network, x, wrong, 1.5, FEW).values()) == {0.0}
 
 
 def test_records_hold_time_and_accuracies(records):

@@ -8,13 +8,14 @@ image by image, over strong attacks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minilwa.attacks import ATTACKS, square
+from minilwa.attacks import ATTACKS, Attack, square
 from minilwa.attacks.worst import distances
 from minilwa.backend import Array, clock, like
 from minilwa.checks import values_known
@@ -66,7 +67,7 @@ def pgd(radius: float) -> Variant:
 C = {"radius": 1.7}  # the authors'
 START = 0.6  # what drawing a random start costs
 THREE_STEPS = {"steps": 3, "stride": 1.5}
-FIVE_STEPS = {"steps": 5, "stride": 2.5}  # chosen, seed 10, on the training images that the paper's split leaves out
+FIVE_STEPS = {"steps": 5, "stride": 2.5}  # chosen as `minilwa.experiments.choice` chooses
 VARIANTS = {
     **over_time(Variant("as in the paper", C), "LWA", {"-half": 0.5, "": 1, "-double": 2}),
     "LWA-printed": Variant("printed formulas", C | {"form": "printed"}),
@@ -104,8 +105,12 @@ def units(setting: Setting, name: str = "frontier") -> list[Unit]:
 
 
 def plan_of(setting: Setting, name: str, seed: int) -> Plan:
-    """How one variant is trained."""
-    variant = VARIANTS[name]
+    """How one of `VARIANTS` is trained."""
+    return plan_for(setting, VARIANTS[name], name, seed)
+
+
+def plan_for(setting: Setting, variant: Variant, name: str, seed: int) -> Plan:
+    """How a variant of any name is trained."""
     usual = setting.plan(NETWORK, "LWA", seed).recipe.epochs
     changes = {"form": "stable", "epochs": variant.epochs(usual)} | variant.settings
     return setting.plan(NETWORK, variant.row, seed, label=name, widths=WIDTHS, **changes)
@@ -113,11 +118,17 @@ def plan_of(setting: Setting, name: str, seed: int) -> Plan:
 
 def measured(setting: Setting, plan: Plan) -> dict[str, Any]:
     """Accuracies on the same images: clean, after the paper's step, in the worst case."""
-    variant, radius = VARIANTS[plan.variant], RADIUS[plan.network]
-    network = trained(setting, plan)
     x, y = (array[:IMAGES] for array in setting.test_images(plan))
+    return measured_on(x, y, setting, plan, VARIANTS[plan.variant], ATTACKED_BY)
+
+
+def measured_on(
+    x: Array, y: Array, setting: Setting, plan: Plan, variant: Variant, attacks: Mapping[str, Attack]
+) -> dict[str, Any]:
+    """`measured` on images ``x`` with labels ``y``, of the network of any plan, under any ``attacks``."""
+    network, radius = trained(setting, plan), RADIUS[plan.network]
     (single,) = attacked_scores(network, x, y, direction("adv_loss"), [radius])
-    left = survivors(network, x, y, radius)
+    left = survivors(network, x, y, radius, attacks)
     return {
         "variant": plan.variant,
         "method": plan.method.name,
@@ -139,10 +150,10 @@ def steps_of(setting: Setting, plan: Plan) -> int:
     return plan.recipe.epochs * -(-len(setting.dataset.x_train) // plan.recipe.batch)
 
 
-def survivors(network: Network, x: Array, y: Array, radius: float) -> dict[str, float]:
-    """The share of images still right within ``radius``, after each attack of `ATTACKED_BY` on what is left by then."""
+def survivors(network: Network, x: Array, y: Array, radius: float, attacks: Mapping[str, Attack]) -> dict[str, float]:
+    """The share of images still right within ``radius``, after each of ``attacks`` on what is left by then."""
     found, rest = {}, np.arange(len(x))
-    for name, attack in ATTACKED_BY.items():
+    for name, attack in attacks.items():
         if len(rest):
             some = like(rest, x)
             rest = rest[distances(attack, network, x[some], y[some], [radius]) > radius]

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minilwa.errors import InputError
+from minilwa.experiments.choice import CANDIDATES
 from minilwa.experiments.frontier import PLAIN, REFERENCE, VARIANTS
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS, Plan
@@ -124,15 +125,26 @@ def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
     plain, pgd = ({r["seed"]: r for r in records if r["variant"] == name} for name in (PLAIN, REFERENCE))
     rows = []
     for variant, found in grouped(records, "variant", list(VARIANTS)).items():
-        n = found[0]["n"]
-        row: Record = {key: found[0][key] for key in ("method", "change", "curve", "epochs", "passes")}
-        row |= {"variant": variant, "seeds": len(found), "n": n}
+        row = variant_row(variant, found)
         row |= {"gain": worst_case_over(plain, found), "lead": worst_case_over(pgd, found)}
         row |= {key: statistics([record[key] for record in found]) for key in ("share", "seconds", "step_seconds")}
-        row |= {key: statistics([record[key] for record in found], n) for key in ("clean", "adv_loss", "worst")}
-        row["left"] = {name: statistics([record["left"][name] for record in found], n) for name in found[0]["left"]}
         rows.append(row)
     return rows
+
+
+def variant_row(variant: str, found: Sequence[Record]) -> Record:
+    """The accuracies of one variant, all seeds."""
+    n = found[0]["n"]
+    row: Record = {key: found[0][key] for key in ("method", "change", "curve", "epochs", "passes")}
+    row |= {"variant": variant, "seeds": len(found), "n": n}
+    row |= {key: statistics([record[key] for record in found], n) for key in ("clean", "adv_loss", "worst")}
+    return row | {"left": {name: statistics([r["left"][name] for r in found], n) for name in found[0]["left"]}}
+
+
+def choice(experiment: str, records: Sequence[Record]) -> list[Record]:
+    """A row for each candidate, the best first."""
+    rows = [variant_row(variant, found) for variant, found in grouped(records, "variant", list(CANDIDATES)).items()]
+    return sorted(rows, key=lambda row: -row["worst"]["mean"])
 
 
 def worst_case_over(other: dict[int, Record], found: Sequence[Record]) -> Record | None:
@@ -155,6 +167,7 @@ AGGREGATES: dict[str, Callable[[str, Sequence[Record]], list[Record]]] = {
     "variants": variants,
     **dict.fromkeys(JUDGED, judgement),
     "frontier": frontier,
+    "frontier-choice": choice,
 }
 OPTIONS = ("epochs", "batch", "rate", "momentum", "form", "dtype")
 USUAL_DATA = {"cifar10": "cifar10", "judge-cifar10": "cifar10"}  # that of the others is mnist
@@ -187,7 +200,8 @@ def command(experiment: str, config: Record, seeds: Sequence[int]) -> str:
     for name, default in {**vars(usual.recipe), "form": usual.form, "dtype": "float32"}.items():
         found = config["recipe"].get(name, config.get(name, default))
         words += [f"--{name} {found}"] if name in OPTIONS and found != default else []
-    return " ".join([*words, f"--seeds {max(seeds) + 1}"])
+    alone = len(seeds) == 1 and seeds[0] > 0
+    return " ".join([*words, f"--seed {seeds[0]}" if alone else f"--seeds {max(seeds) + 1}"])
 
 
 def collect(results: Path) -> dict[str, Record]:

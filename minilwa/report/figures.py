@@ -148,15 +148,8 @@ def frontier(entry: dict[str, Any]) -> Any:
     canvas = new_figure(11.0, 5.2)
     left, right = canvas.subplots(1, 2, width_ratios=(2, 3))
     accuracy = "worst-case accuracy, L2 radius 1.5"
-    single = sorted((row for row in entry["rows"] if not row["curve"]), key=lambda row: row["worst"]["mean"])
-    for i, row in enumerate(single):
-        left.errorbar(row["worst"]["mean"], i, xerr=bars(row), color="grey", marker="o", capsize=3)
-    left.set_yticks(range(len(single)), [row["change"] for row in single])
-    for row in entry["rows"]:
-        if row["variant"] == "LWA":
-            left.axvline(row["worst"]["mean"], color=COLOURS["LWA"], label="LWA, unchanged")
-            left.axvspan(*(row["worst"]["mean"] + bars(row).ravel() * (-1, 1)), color=COLOURS["LWA"], alpha=0.15)
-            left.legend(frameon=False)
+    single = [row for row in entry["rows"] if not row["curve"]]
+    ranked(left, single, [row for row in entry["rows"] if row["variant"] == "LWA"], "LWA, unchanged", COLOURS["LWA"])
     left.set(xlabel=accuracy, title="one change, as long a training")
     names = dict.fromkeys(row["curve"] for row in entry["rows"] if row["curve"])
     for name, colour, mark in zip(names, (COLOURS["LWA"], *OTHERS), MARKS, strict=False):
@@ -181,6 +174,31 @@ def frontier(entry: dict[str, Any]) -> Any:
     return canvas
 
 
+def choice(entry: dict[str, Any]) -> Any:
+    """The worst case of each candidate, beside PGD training's."""
+    canvas = new_figure(7.4, 4.2)
+    axes = canvas.subplots()
+    pgd = [row for row in entry["rows"] if row["method"] == "PGD"]
+    ranked(axes, [row for row in entry["rows"] if row not in pgd], pgd, "PGD training, twice as long", OTHERS[0])
+    axes.set(
+        xlabel=f"worst-case accuracy, L2 radius 1.5, {entry['rows'][0]['n']:,} images left out", title=title(entry)
+    )
+    axes.grid(alpha=0.3)
+    return canvas
+
+
+def ranked(axes: Any, rows: list[dict[str, Any]], beside: list[dict[str, Any]], label: str, colour: str) -> None:
+    """The worst case of each change, the best on top, and a line with a band for what stands ``beside``."""
+    rows = sorted(rows, key=lambda row: row["worst"]["mean"])
+    for i, row in enumerate(rows):
+        axes.errorbar(row["worst"]["mean"], i, xerr=bars(row), color="grey", marker="o", capsize=3)
+    axes.set_yticks(range(len(rows)), [row["change"] for row in rows])
+    for row in beside:
+        axes.axvline(row["worst"]["mean"], color=colour, label=label)
+        axes.axvspan(*(row["worst"]["mean"] + bars(row).ravel() * (-1, 1)), color=colour, alpha=0.15)
+        axes.legend(frameon=False)
+
+
 def bars(row: dict[str, Any]) -> np.ndarray:
     """How far the interval of the worst case reaches down and up, ``(2, 1)``: over seeds, with one seed over images."""
     low, high = row["worst"]["interval"] or row["worst"]["wilson"]
@@ -197,6 +215,7 @@ DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "variants": variants,
     **dict.fromkeys(JUDGED, judgement),
     "frontier": frontier,
+    "frontier-choice": choice,
 }
 
 

@@ -32,6 +32,7 @@ NAMES = {
     "judge-table2": "The networks of Table 2, judged",
     "judge-cifar10": "The networks of CIFAR-10, judged",
     "frontier": "Robustness against training time",
+    "frontier-choice": "The choice of the frontier's steps",
 }
 JUDGED = ("judge-table1", "judge-table2", "judge-cifar10")
 PROTOCOLS = {
@@ -117,6 +118,15 @@ def frontier(entry: dict[str, Any]) -> Lines:
     return lines
 
 
+def choice(entry: dict[str, Any]) -> Lines:
+    """A line for each candidate."""
+    lines = [["Method", "Change", "Epochs", "Clean", "Adv_Loss", "Worst case"]]
+    for row in entry["rows"]:
+        about = [row["method"], row["change"], str(row["epochs"])]
+        lines.append([*about, *(spread(row[column]) for column in ("clean", "adv_loss", "worst"))])
+    return lines
+
+
 LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "table1": table,
     "table2": table,
@@ -127,6 +137,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "variants": table,
     **dict.fromkeys(JUDGED, judgement),
     "frontier": frontier,
+    "frontier-choice": choice,
 }
 
 
@@ -188,7 +199,7 @@ def _tidy_judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict
 
 def _tidy_frontier(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
     about |= {"change": row["change"], "passes": row["passes"]}
-    about |= {"seconds": row["seconds"]["mean"], "share": row["share"]["mean"]}
+    about |= {key: row[key]["mean"] for key in ("seconds", "share") if key in row}
     for column in ("clean", "adv_loss", "worst"):
         yield about | {"column": column} | _numbers(row[column])
     for attack, found in row["left"].items():
@@ -205,6 +216,7 @@ TIDY: dict[str, Callable[[dict[str, Any], dict[str, Any]], Iterator[dict[str, An
     "variants": _tidy_table,
     **dict.fromkeys(JUDGED, _tidy_judgement),
     "frontier": _tidy_frontier,
+    "frontier-choice": _tidy_frontier,
 }
 
 

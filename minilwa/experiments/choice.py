@@ -1,0 +1,69 @@
+"""How many steps of ascent, of which length, and how far? The choice behind the frontier's five steps.
+
+Each setting trains for about half the time of PGD training, which stands beside, and is attacked on training images
+that the paper's split leaves out: no test image is looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from typing import Any
+
+from minilwa.attacks import ATTACKS
+from minilwa.backend import Array
+from minilwa.errors import InputError
+from minilwa.experiments import frontier
+from minilwa.experiments.frontier import NETWORK, REFERENCE, VARIANTS, Variant, plan_for
+from minilwa.experiments.protocols import RADIUS, Plan
+from minilwa.experiments.runs import Setting, Unit
+
+IMAGES = 2000  # the first that are left out
+TIME = 2.6  # of LWA's training time; PGD training has 5.8
+
+
+def ascent(steps: int, part: float, radius: float) -> Variant:
+    """So many steps, each ``part`` of the radius long."""
+    changes = {"radius": radius, "steps": steps, "stride": steps * part}
+    return Variant(f"{steps} steps of {part:g} c, c = {radius:g}", changes, step=steps + 1, time=TIME)
+
+
+TRIED = (*product((3, 4, 5), (0.5,), (1.7, 1.85, 2.0)), (5, 0.3, 1.7), (4, 0.625, 1.7))
+CANDIDATES = {
+    **{f"{steps}x{part:g}-c{radius:g}": ascent(steps, part, radius) for steps, part, radius in TRIED},
+    REFERENCE: VARIANTS[REFERENCE],
+}
+ATTACKED_BY = {  # the strongest of the frontier's, with fewer starts
+    "fmn": ATTACKS["fmn"],
+    "pgd_margin": replace(ATTACKS["pgd_margin"], run=partial(ATTACKS["pgd_margin"].run, restarts=3)),
+}
+
+
+def units(setting: Setting, name: str = "frontier-choice") -> list[Unit]:
+    """A unit for each candidate and seed; InputError unless the split leaves images out to choose on."""
+    if setting.source.split != "paper":
+        raise InputError("split", setting.source.split, "paper, which leaves training images out to choose on")
+    return [
+        Unit(name, plan_for(setting, variant, label, seed), partial(measured, variant=variant))
+        for seed in setting.seeds
+        for label, variant in CANDIDATES.items()
+    ]
+
+
+def measured(setting: Setting, plan: Plan, variant: Variant) -> dict[str, Any]:
+    """What `frontier.measured` tells, of images that the split leaves out and under fewer attacks."""
+    return frontier.measured_on(*left_out(setting), setting, plan, variant, ATTACKED_BY)
+
+
+def left_out(setting: Setting) -> tuple[Array, Array]:
+    """Training images that the split leaves out, and their labels."""
+    data = replace(setting.source, split="search").load()
+    return data.x_test[:IMAGES], data.y_test[:IMAGES]
+
+
+def summary(setting: Setting, name: str = "frontier-choice") -> dict[str, Any]:
+    """The configuration, and the records of every candidate and seed."""
+    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS[NETWORK]}
+    config |= {"attacks": list(ATTACKED_BY)}
+    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}

@@ -52,8 +52,8 @@ def asked(
     return [Question(e, p, criterion, decide, needs, decides, worst_case=e.startswith("judge-")) for e, p in pairs]
 
 
-TRAINED = ("table1/paper", "table1/equal", "table2/paper")
-TABLES = (*TRAINED, "judge-table1/paper", "judge-table1/equal", "judge-table2/paper")
+TRAINED = tuple(f"{table}/{protocol}" for table in ("table1", "table2") for protocol in ("paper", "equal"))
+TABLES = (*TRAINED, *(f"judge-{table}" for table in TRAINED))
 CIFAR = ("cifar10/paper", "judge-cifar10/paper")
 beside = partial(Question, decides=False)
 

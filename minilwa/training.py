@@ -31,7 +31,7 @@ from minilwa.tree import leaves
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast: ``rate`` falls by ``decay`` once ``decay_at`` of the epochs are done.
+    """How long and how fast: ``rate`` is multiplied by ``decay`` once ``decay_at`` of the epochs are done.
 
     ``crop`` > 0 trains on so many by so many pixels of each image, from anywhere in it, and one time in two mirrored.
     """
@@ -51,6 +51,8 @@ class Recipe:
             "batch": (self.batch >= 1, "a number of images >= 1"),
             "rate": (0 < self.rate < math.inf, "a finite number > 0"),
             "momentum": (0 <= self.momentum < 1, "a number in [0, 1)"),
+            "decay": (0 < self.decay < math.inf, "a finite number > 0"),
+            "decay_at": (0 <= self.decay_at <= 1, "a share of the epochs, in [0, 1]"),
             "seed": (self.seed >= 0, "a number >= 0"),
             "crop": (self.crop >= 0, "a number of pixels >= 0"),
         }

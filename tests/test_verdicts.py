@@ -491,6 +491,25 @@ def test_a_method_that_is_missing(letter, method):
     assert found["command"] == "minilwa reproduce table1 --data mnist --protocol paper --seeds 5"
 
 
+def test_a_seed_by_itself_is_asked_to_be_joined_by_others():
+    plans = [with_plan({"method": m, "seed": 3, "n": 10000, "zero_gradients": {}}) for m in IN_ORDER]
+    records = [plan | dict(zip(COLUMNS, IN_ORDER[plan["method"]], strict=True)) for plan in plans]
+    found = entry("table1", config_of(), records)
+    assert found["command"].endswith("--protocol paper --seed 3")
+    (told,) = [f for f in verdict("e", found)["findings"] if f["key"]]
+    assert told["status"] == "not decided"
+    assert told["command"].endswith("--protocol paper --seeds 5")
+
+
+def test_what_is_missing_is_told_once():
+    missing = "- Table 2, LeNet (one architecture for all). The runs are missing."
+    found = verdicts_on({})
+    markdown = as_markdown([v for v in found if v["claim"] == "a"])
+    assert len([f for f in found[0]["findings"] if f["about"] == "Table 2, LeNet (one architecture for all)"]) == 2
+    assert markdown.count(missing) == 1
+    assert as_html(found[:1]).count("Table 2, LeNet (one architecture for all). The runs") == 1
+
+
 def test_only_seeds_that_all_methods_have_are_compared():
     records = [
         with_plan({"method": m, "seed": s, "n": 10000, "zero_gradients": {}} | dict(zip(COLUMNS, a, strict=True)))
@@ -509,7 +528,7 @@ def test_nothing_is_decided_without_runs():
     assert {v["verdict"] for v in found} == {"not tested"}
     commands = {f["command"] for v in found for f in v["findings"]}
     assert "minilwa reproduce judge-table1 --data mnist --protocol paper --split paper --seeds 5" in commands
-    assert "minilwa reproduce table1 --data mnist --protocol equal --seeds 5" in commands
+    assert "minilwa reproduce table1 --data mnist --protocol equal --split paper --seeds 5" in commands
 
 
 def test_substitutes_count_only_where_the_papers_data_are_missing():

@@ -1,7 +1,9 @@
-"""How many steps of ascent, of which length, and how far? The choice behind the frontier's five steps.
+"""How many steps of ascent, of which length, and how far? The frontier's five steps among others.
 
-Each setting trains for about half the time of PGD training, which stands beside, and is attacked on training images
-that the paper's split leaves out: no test image is looked at.
+They were chosen before, in runs of this kind that left no records; here the choice is made again, and the frontier
+keeps its five steps whichever comes first. Each setting trains for about half the time of PGD training, which stands
+beside, and is attacked on training images that the paper's split leaves out: no test image is looked at. One seed
+ranks, and does not decide; the images that each network withstands are kept, to compare two image by image.
 """
 
 from __future__ import annotations
@@ -20,18 +22,19 @@ from minilwa.experiments.protocols import RADIUS, Plan
 from minilwa.experiments.runs import Setting, Unit
 
 IMAGES = 2000  # the first that are left out
+OWN = 10  # seeds below are the frontier's
 TIME = 2.6  # of LWA's training time; PGD training has 5.8
 
 
-def ascent(steps: int, part: float, radius: float) -> Variant:
+def candidate(steps: int, part: float, radius: float) -> Variant:
     """So many steps, each ``part`` of the radius long."""
     changes = {"radius": radius, "steps": steps, "stride": steps * part}
-    return Variant(f"{steps} steps of {part:g} c, c = {radius:g}", changes, step=steps + 1, time=TIME)
+    return Variant(f"{steps} steps of {part:g} c, c = {radius:g}", changes, cost=steps + 1, time=TIME)
 
 
 TRIED = (*product((3, 4, 5), (0.5,), (1.7, 1.85, 2.0)), (5, 0.3, 1.7), (4, 0.625, 1.7))
 CANDIDATES = {
-    **{f"{steps}x{part:g}-c{radius:g}": ascent(steps, part, radius) for steps, part, radius in TRIED},
+    **{f"{steps}x{part:g}-c{radius:g}": candidate(steps, part, radius) for steps, part, radius in TRIED},
     REFERENCE: VARIANTS[REFERENCE],
 }
 ATTACKED_BY = {  # the strongest of the frontier's, with fewer starts
@@ -41,9 +44,12 @@ ATTACKED_BY = {  # the strongest of the frontier's, with fewer starts
 
 
 def units(setting: Setting, name: str = "frontier-choice") -> list[Unit]:
-    """A unit for each candidate and seed; InputError unless the split leaves images out to choose on."""
+    """A unit for each candidate and seed; InputError unless the split leaves images out, and the seeds are others."""
     if setting.source.split != "paper":
         raise InputError("split", setting.source.split, "paper, which leaves training images out to choose on")
+    if min(setting.seeds) < OWN:
+        hint = f"Choose --seed {OWN}, say: the frontier reports trainings of its own."
+        raise InputError("seed", min(setting.seeds), f"a number >= {OWN}", hint)
     return [
         Unit(name, plan_for(setting, variant, label, seed), partial(measured, variant=variant))
         for seed in setting.seeds

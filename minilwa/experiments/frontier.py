@@ -30,28 +30,28 @@ from minilwa.training import shuffled_batches
 NETWORK = "mlp"
 WIDTHS = (500, 500)  # the authors', for LWA
 IMAGES = 1000  # the first test images
-STEPS = 30  # timed at the start of the training, and as many at its end
+TIMED = 30  # timed at the start of the training, and as many at its end
 
 
 @dataclass(frozen=True)
 class Variant:
     """A row of `METHODS` with a change to it, and for how long it is trained.
 
-    ``step`` is what a training step costs, in passes forward and backward: two for LWA, whose adversary takes one.
+    ``cost`` is what a training step takes, in passes forward and backward: two for LWA, whose adversary takes one.
     ``time`` is how long to train, in the time that LWA takes for the usual epochs. Variants of one ``curve`` differ in
     that alone.
     """
 
     change: str
     settings: dict[str, Any] = field(default_factory=dict)
-    step: float = 2.0
+    cost: float = 2.0
     time: float = 1.0
     row: str = "LWA"
     curve: str = ""
 
     def epochs(self, usual: int) -> int:
         """How many, where LWA has the ``usual`` ones."""
-        return max(1, round(usual * self.time * 2 / self.step))
+        return max(1, round(usual * self.time * 2 / self.cost))
 
 
 def over_time(variant: Variant, name: str, times: dict[str, float]) -> dict[str, Variant]:
@@ -67,19 +67,19 @@ def pgd(radius: float) -> Variant:
 C = {"radius": 1.7}  # the authors'
 START = 0.6  # what drawing a random start costs
 THREE_STEPS = {"steps": 3, "stride": 1.5}
-FIVE_STEPS = {"steps": 5, "stride": 2.5}  # chosen as `minilwa.experiments.choice` chooses
+FIVE_STEPS = {"steps": 5, "stride": 2.5}  # see `minilwa.experiments.choice`
 VARIANTS = {
     **over_time(Variant("as in the paper", C), "LWA", {"-half": 0.5, "": 1, "-double": 2}),
     "LWA-printed": Variant("printed formulas", C | {"form": "printed"}),
-    "LWA-alpha": Variant("Adv_Alpha, exact and lazy", C | {"along": "adv_alpha"}, step=5.3),
-    "LWA-mixture": Variant("Adv_Loss and Adv_Alpha by halves", C | {"mixed": "adv_alpha"}, step=4.3),
-    "LWA-start": Variant("random start", C | {"start": True}, step=2 + START),
-    "LWA-2steps": Variant("2 steps of 0.75 c", C | {"steps": 2, "stride": 1.5}, step=3),
-    "LWA-3steps": Variant("3 steps of 0.5 c", C | THREE_STEPS, step=4),
+    "LWA-alpha": Variant("Adv_Alpha, exact and lazy", C | {"along": "adv_alpha"}, cost=5.3),
+    "LWA-mixture": Variant("Adv_Loss and Adv_Alpha by halves", C | {"mixed": "adv_alpha"}, cost=4.3),
+    "LWA-start": Variant("random start", C | {"start": True}, cost=2 + START),
+    "LWA-2steps": Variant("2 steps of 0.75 c", C | {"steps": 2, "stride": 1.5}, cost=3),
+    "LWA-3steps": Variant("3 steps of 0.5 c", C | THREE_STEPS, cost=4),
     "LWA-c2": Variant("c = 2", {"radius": 2.0}),
     "LWA-c2.5": Variant("c = 2.5", {"radius": 2.5}),
-    **over_time(Variant("3 steps of 0.5 c, for longer", C | THREE_STEPS, step=4), "LWA+", {"-double": 2, "": 2.8}),
-    **over_time(Variant("5 steps of 0.5 c, for longer", C | FIVE_STEPS, step=6), "LWA++", {"": 2.6}),
+    **over_time(Variant("3 steps of 0.5 c, for longer", C | THREE_STEPS, cost=4), "LWA+", {"-double": 2, "": 2.8}),
+    **over_time(Variant("5 steps of 0.5 c, for longer", C | FIVE_STEPS, cost=6), "LWA++", {"": 2.6}),
     **over_time(pgd(1.7), "PGD", {"-short": 1, "-half": 2.9, "": 5.8}),
     **over_time(pgd(1.5), "PGD-c1.5", {"": 2.9}),
     **over_time(pgd(2.0), "PGD-c2", {"": 2.9}),
@@ -128,7 +128,8 @@ def measured_on(
     """`measured` on images ``x`` with labels ``y``, of the network of any plan, under any ``attacks``."""
     network, radius = trained(setting, plan), RADIUS[plan.network]
     (single,) = attacked_scores(network, x, y, direction("adv_loss"), [radius])
-    left = survivors(network, x, y, radius, attacks)
+    standing = survivors(network, x, y, radius, attacks)
+    left = {name: len(rest) / len(x) for name, rest in standing.items()}
     return {
         "variant": plan.variant,
         "method": plan.method.name,
@@ -137,11 +138,12 @@ def measured_on(
         "curve": variant.curve,
         "epochs": plan.recipe.epochs,
         "n": len(x),
-        "passes": steps_of(setting, plan) * variant.step,
+        "passes": steps_of(setting, plan) * variant.cost,
         "clean": clean_score(network, x, y).accuracy,
         "adv_loss": single.accuracy,
         "left": left,
         "worst": min(left.values()),
+        "standing": list(standing.values())[-1].tolist(),
     }
 
 
@@ -150,21 +152,23 @@ def steps_of(setting: Setting, plan: Plan) -> int:
     return plan.recipe.epochs * -(-len(setting.dataset.x_train) // plan.recipe.batch)
 
 
-def survivors(network: Network, x: Array, y: Array, radius: float, attacks: Mapping[str, Attack]) -> dict[str, float]:
-    """The share of images still right within ``radius``, after each of ``attacks`` on what is left by then."""
+def survivors(
+    network: Network, x: Array, y: Array, radius: float, attacks: Mapping[str, Attack]
+) -> dict[str, np.ndarray]:
+    """Which images are still right within ``radius``, after each of ``attacks`` on what is left by then."""
     found, rest = {}, np.arange(len(x))
     for name, attack in attacks.items():
         if len(rest):
             some = like(rest, x)
             rest = rest[distances(attack, network, x[some], y[some], [radius]) > radius]
-        found[name] = len(rest) / len(x)
+        found[name] = rest
     return found
 
 
 def timed(setting: Setting, plan: Plan) -> dict[str, Any]:
     """What the training takes on one BLAS thread, and which share this is of what PGD training takes.
 
-    A step of each is the median over `STEPS` at the start of its training and as many at its end, one after the other
+    A step of each is the median over `TIMED` at the start of its training and as many at its end, one after the other
     in one process: how fast the machine is changes from hour to hour, by more than what the share is to tell.
     """
     plans = {found.variant: found for found in (plan, plan_of(setting, REFERENCE, plan.recipe.seed))}
@@ -189,13 +193,13 @@ def untrained(setting: Setting, plan: Plan) -> Network:
 
 
 def step_seconds(setting: Setting, plan: Plan, network: Network) -> np.ndarray:
-    """Seconds of each of up to `STEPS` training steps from ``network``, which stays as it is.
+    """Seconds of each of up to `TIMED` training steps from ``network``, which stays as it is.
 
     On the CPU they are processor time of this process alone: a training that was cut off and resumed has the same. A
     step is everything from one batch to the next, the choice of its images included.
     """
     data, recipe = setting.dataset, plan.recipe
-    x, y = (array[: STEPS * recipe.batch] for array in (data.x_train, data.y_train))
+    x, y = (array[: TIMED * recipe.batch] for array in (data.x_train, data.y_train))
     rng, sgd, now = np.random.default_rng(recipe.seed), recipe.sgd(0), clock(x)
     marks = [now()]
     batches = shuffled_batches(x, y, recipe, rng, lambda images: marks.append(now()))

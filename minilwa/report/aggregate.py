@@ -12,7 +12,7 @@ from minilwa.experiments.choice import CANDIDATES
 from minilwa.experiments.frontier import PLAIN, REFERENCE, VARIANTS
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS, Plan
-from minilwa.report.intervals import Record, band, grouped, statistics
+from minilwa.report.intervals import Record, band, grouped, paired, statistics
 from minilwa.report.judged import judgement
 from minilwa.report.text import JUDGED
 
@@ -142,8 +142,13 @@ def variant_row(variant: str, found: Sequence[Record]) -> Record:
 
 
 def choice(experiment: str, records: Sequence[Record]) -> list[Record]:
-    """A row for each candidate, the best first."""
-    rows = [variant_row(variant, found) for variant, found in grouped(records, "variant", list(CANDIDATES)).items()]
+    """A row for each candidate, the best first; ``lead`` is what it withstands more than PGD training, by image."""
+    standing = {(r["variant"], r["seed"]): r["standing"] for r in records}
+    rows = []
+    for variant, found in grouped(records, "variant", list(CANDIDATES)).items():
+        both = [(r["standing"], standing[REFERENCE, r["seed"]]) for r in found if (REFERENCE, r["seed"]) in standing]
+        lead = paired(both, found[0]["n"]) if both and variant != REFERENCE else None
+        rows.append(variant_row(variant, found) | {"lead": lead})
     return sorted(rows, key=lambda row: -row["worst"]["mean"])
 
 

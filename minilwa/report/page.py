@@ -77,9 +77,9 @@ def page(experiments: dict[str, dict[str, Any]], verdicts: str, sections: list[s
 <body><h1>{title}</h1>
 {verdicts}
 <h2>What was measured</h2>
-<p>Accuracies on test images; perturbations are not clipped to the pixel range, and a misclassified image counts as
-wrong at every radius, except in the column Fixed. Lines in grey are the paper's figures, and those of its authors'
-later notebooks.</p>
+<p>Accuracies on test images where nothing else is said; perturbations are not clipped to the pixel range, and a
+misclassified image counts as wrong at every radius, except in the column Fixed. Lines in grey are the paper's figures,
+and those of its authors' later notebooks.</p>
 <nav><ul>{links}</ul></nav>
 {"".join(sections)}
 </body></html>

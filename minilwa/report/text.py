@@ -52,6 +52,8 @@ def caption(entry: dict[str, Any]) -> str:
         over += ", or [95% Wilson interval over images] for one seed"
     if entry["experiment"] == "frontier" and seeds > 1:
         over += "; over LWA as in the paper and PGD at its longest, [95% t-interval] of the differences seed by seed"
+    if entry["experiment"] == "frontier-choice":
+        over += ", on training images left out; over PGD, [95% interval over images, paired]"
     split = f", {entry['images'][0]:,} training images" if entry["split"] != "full" else ""
     return f"{NAMES[entry['experiment']]}: {entry['data']}{split}, {PROTOCOLS[entry['protocol']]}, {over}"
 
@@ -120,10 +122,11 @@ def frontier(entry: dict[str, Any]) -> Lines:
 
 def choice(entry: dict[str, Any]) -> Lines:
     """A line for each candidate."""
-    lines = [["Method", "Change", "Epochs", "Clean", "Adv_Loss", "Worst case"]]
+    lines = [["Method", "Change", "Epochs", "Clean", "Adv_Loss", "Worst case", "Over PGD"]]
     for row in entry["rows"]:
         about = [row["method"], row["change"], str(row["epochs"])]
-        lines.append([*about, *(spread(row[column]) for column in ("clean", "adv_loss", "worst"))])
+        columns = (spread(row[column]) for column in ("clean", "adv_loss", "worst"))
+        lines.append([*about, *columns, signed(row["lead"]) if row["lead"] else ""])
     return lines
 
 

@@ -45,7 +45,7 @@ def as_markdown(found: Sequence[Record]) -> str:
             parts += [part for finding in findings if is_tested(finding) for part in finding_in_markdown(finding)]
         if rest := [finding for finding in verdict["findings"] if not is_tested(finding)]:
             parts.append("Not tested:")
-            parts.append("\n".join(f"- {f['about']}. {f['sentence']} `{f['command']}`" for f in rest))
+            parts.append("\n".join(f"- {about}. {sentence} `{command}`" for about, sentence, command in lacking(rest)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -80,7 +80,8 @@ def claim_in_html(verdict: Record) -> str:
         parts += map(finding_in_html, filter(is_tested, findings))
     if rest := [finding for finding in verdict["findings"] if not is_tested(finding)]:
         items = (
-            f"<li>{escape(f['about'])}. {escape(f['sentence'])} <code>{escape(f['command'])}</code></li>" for f in rest
+            f"<li>{escape(about)}. {escape(sentence)} <code>{escape(command)}</code></li>"
+            for about, sentence, command in lacking(rest)
         )
         parts.append(f"<p>{badge_of(NOT_TESTED)}</p><ul class=notes>{''.join(items)}</ul>")
     title = f"({verdict['claim']}) {escape(verdict['text'])}"
@@ -130,6 +131,11 @@ def badge(verdict: Record, which: str) -> str:
 def badge_of(status: str) -> str:
     """A status, coloured."""
     return f'<span class="badge {status.replace(" ", "-")}">{escape(status)}</span>'
+
+
+def lacking(rest: Sequence[Record]) -> list[tuple[str, str, str]]:
+    """What is missing and the command that makes it, each once, whatever number of criteria wait for it."""
+    return list(dict.fromkeys((f["about"], f["sentence"], f["command"]) for f in rest))
 
 
 def is_tested(finding: Record) -> bool:

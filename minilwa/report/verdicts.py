@@ -110,7 +110,7 @@ def answer(question: Question, experiments: Experiments) -> Finding:
 
 def with_seeds(entry: Record, least: int) -> str:
     """The command that made an experiment, for ``least`` seeds, or as many as are asked for."""
-    return re.sub(r"--seeds \d+", f"--seeds {max(SEEDS.get(entry['experiment'], 3), least)}", entry["command"])
+    return re.sub(r"--seeds? \d+", f"--seeds {max(SEEDS.get(entry['experiment'], 3), least)}", entry["command"])
 
 
 def chosen(question: Question, experiments: Experiments) -> str | None:
@@ -138,7 +138,7 @@ def is_substitute(entry: Record) -> bool:
 def command_of(question: Question) -> str:
     """The command that makes the runs that a question needs."""
     data = USUAL_DATA.get(question.experiment, "mnist")
-    split = " --split paper" if (data, question.protocol) == ("mnist", "paper") else ""
+    split = " --split paper" if data == "mnist" else ""
     seeds = SEEDS.get(question.experiment, 3)
     start = f"minilwa reproduce {question.experiment} --data {data} --protocol {question.protocol}"
     return f"{start}{split} --seeds {seeds}"

@@ -31,7 +31,8 @@ Batches = Iterable[tuple[Array, Array]]
 def algorithm_1(network: Network, x: Array, norm: Norm = "l2", form: str = "stable") -> tuple[Array, Perturbations]:
     """Algorithm 1, finding adversarial examples: the nearest class I ``(N,)`` and r*_(I) for each sample of ``x``.
 
-    ``form`` "printed" takes the paper's formulas, "stable" (the default) the same mathematics from logits.
+    ``form`` "printed" takes the paper's formulas, "stable" (the default) the same mathematics from logits. InputError
+    for images that the network does not take, for a norm or a form that there is not.
     """
     check_images(network, x)
     _, candidates = perturbations_by_class(network, x, norm, form)  # 1-4
@@ -39,7 +40,10 @@ def algorithm_1(network: Network, x: Array, norm: Norm = "l2", form: str = "stab
 
 
 def perturbations_by_class(network: Network, x: Array, norm: Norm, form: str) -> tuple[Array, Perturbations]:
-    """Lines 1 to 4 of Algorithm 1: the predicted class ``(N,)``, and r*_(j) for every class j ``(N, K, *shape)``."""
+    """Lines 1 to 4 of Algorithm 1: the predicted class ``(N,)``, and r*_(j) for every class j ``(N, K, *shape)``.
+
+    InputError for a form that there is not, or a network that does not end in a softmax.
+    """
     check_form(form)
     network.check_classifier()
     if form == "printed":
@@ -62,12 +66,13 @@ class SGD:
 
     def step(self, network: Network, velocity: Tree, gradient: Tree) -> tuple[Network, Tree]:
         """The network and the velocity after one step."""
-        velocity = tree_map(lambda v, g: faster(v, g, float(self.momentum), float(self.rate)), velocity, gradient)
+        momentum, rate = float(self.momentum), float(self.rate)
+        velocity = tree_map(lambda v, g: next_velocity(v, g, momentum, rate), velocity, gradient)
         return network.with_parameters(tree_map(lambda p, v: frozen(p + v), network.parameters, velocity)), velocity
 
 
 @fused
-def faster(v: Array, g: Array, momentum: float, rate: float) -> Array:
+def next_velocity(v: Array, g: Array, momentum: float, rate: float) -> Array:
     """The velocity ``v`` after a step against the gradient ``g``."""
     v = momentum * v
     v -= rate * g
@@ -97,7 +102,12 @@ def algorithm_2(
     sgd: SGD,
     rng: np.random.Generator | None = None,
 ) -> tuple[Network, Tree]:
-    """Algorithm 2, learning with adversary, on the input. With ``perturb`` giving zeros it is ordinary training."""
+    """Algorithm 2, learning with adversary, on the input: the network and the velocity after all ``batches``.
+
+    Each batch is ``(x, y)``, ``(N, *shape)`` and labels ``(N,)``; ``perturb`` gives r ``(N, *shape)``, from the network
+    as it is by then (`ascent` makes one), and zeros make this ordinary training. r is data: no gradient goes through
+    it. With ``rng`` layers such as dropout are in training mode, on x_hat; r is found in evaluation mode.
+    """
     for x, y in batches:  # 1, 2: the samples (x_i, y_i) of the current batch
         r = perturb(network, x, y)  # 3-5: d alpha / dx, the optimal r*, and c r* / ||r*||
         x_hat = x + r  # 5: the pseudo-samples
@@ -115,7 +125,11 @@ def algorithm_3(
     at: int,
     rng: np.random.Generator | None = None,
 ) -> tuple[Network, Tree]:
-    """Algorithm 3, learning with adversary, on the representation: the output of the first ``at`` layers."""
+    """Algorithm 3, learning with adversary, on the representation: the output x_tilde of the first ``at`` layers.
+
+    As `algorithm_2`, but r is a perturbation of x_tilde ``(N, *shape)``, which ``perturb`` finds from x_tilde and the
+    layers above as a network of their own. InputError if ``at`` leaves no layer on either side.
+    """
     for x, y in batches:  # 1, 2
         representation, classifier = split(network, at)
         forward = partial(representation.apply, x=x, rng=rng)
@@ -137,7 +151,10 @@ def goodfellow(
     sgd: SGD,
     rng: np.random.Generator | None = None,
 ) -> tuple[Network, Tree]:
-    """Goodfellow et al. (2014), as the paper's authors ran it: the clean and the adversarial gradient summed."""
+    """Goodfellow et al. (2014), as the paper's authors ran it: the clean and the adversarial gradient summed.
+
+    Arguments and result are those of `algorithm_2`.
+    """
     for x, y in batches:
         x_hat = x + perturb(network, x, y)
         clean = loss_gradient(network, x, y, rng)

@@ -27,11 +27,14 @@ def ascent(
     stride: float = 1.0,
     rng: np.random.Generator | None = None,
 ) -> Direction:
-    """r after ``steps`` steps along ``along``, taken anew at x + r, each of length ``stride`` c / ``steps``.
+    """r after ``steps`` steps along ``along``, taken anew at x + r, together ``stride`` radii long.
+
+    Each is ``stride`` c / ``steps`` long: the attack `pgd` gives the length of a step instead.
 
     After each, r is projected on the ball ||r|| <= c, in L2 or Linf. It starts at 0, or with ``rng`` at a uniform draw
     from the ball. ``radius`` and ``relative`` give c as in `perturbation`; one step of the whole radius from 0 is that.
     Of several, one along a direction that is not finite is not taken, so that x + r is an image whatever the network.
+    InputError unless steps >= 1, stride > 0 and radius >= 0 are finite, and the norm is one of the two.
     """
     if steps < 1:
         raise InputError("steps", steps, "a number >= 1")

@@ -62,7 +62,10 @@ def device_namespace(device: str) -> ModuleType:
 
 
 def asarray(data: Any, dtype: str = "float32", device: str = "cpu") -> Array:
-    """``data`` as a float array of ``dtype`` ("float32" or "float64") on ``device`` ("cpu" or "gpu")."""
+    """``data`` as a float array of ``dtype`` ("float32" or "float64") on ``device`` ("cpu" or "gpu").
+
+    InputError for any other.
+    """
     if dtype not in DTYPES:
         raise InputError("dtype", repr(dtype), '"float32" or "float64"')
     xp = device_namespace(device)

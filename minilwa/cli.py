@@ -91,7 +91,12 @@ def _reproduce(subparsers) -> None:
     command.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1, instead of --seed")
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="units side by side (default: %(default)s)")
     _form_option(command, None, "the protocol's")
-    command.add_argument("--out", type=Path, metavar="DIR", help="results folder (default: results/DATA-seedSEED)")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="results folder (default: results/DATA-PROTOCOL, or DATA-seedSEED for one seed of the protocol quick)",
+    )
     command.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
 
 

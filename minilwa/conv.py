@@ -71,7 +71,10 @@ def col2im(columns_: Array, shape: tuple[int, ...], size: tuple[int, int], strid
 
 @op
 def conv2d(x, w, *, stride=1, padding=0):
-    """Cross-correlation of images ``(N, C, H, W)`` with filters ``(F, C, kh, kw)``: ``(N, F, rows, columns)``."""
+    """Cross-correlation of images ``(N, C, H, W)`` with filters ``(F, C, kh, kw)``: ``(N, F, rows, columns)``.
+
+    InputError unless both have four axes and the same C.
+    """
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
         raise InputError("conv2d", f"x {x.shape} and w {w.shape}", "(N, C, H, W) and (F, C, kh, kw)")
     size = w.shape[2:]

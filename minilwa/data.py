@@ -143,7 +143,10 @@ def as_labels(key: str, labels: np.ndarray, count: int) -> np.ndarray:
 
 
 def centre(x: Array, size: int) -> Array:
-    """The middle ``size`` x ``size`` pixels of images ``(N, C, H, W)``; all of them if ``size`` is 0."""
+    """The middle ``size`` x ``size`` pixels of images ``(N, C, H, W)``; all of them if ``size`` is 0.
+
+    InputError if they are smaller.
+    """
     if not size:
         return x
     if size > min(x.shape[2:]):

@@ -19,7 +19,10 @@ LARGEST = 10_000  # bytes of one file
 
 
 def read_cifar10_jpeg(path: Path) -> Arrays:
-    """Images (N, 3, 32, 32) and labels (N,), uint8, shuffled by a fixed seed: the archive has them class by class."""
+    """Images (N, 3, 32, 32) and labels (N,), uint8, shuffled by a fixed seed: the archive has them class by class.
+
+    InputError if it is not complete.
+    """
     images: dict[str, list[np.ndarray]] = {part: [] for part in COUNTS}
     labels: dict[str, list[int]] = {part: [] for part in COUNTS}
     try:

@@ -38,7 +38,8 @@ def adv_loss(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str 
     """Section 3.1.1: the steepest descent of alpha_y, which is the steepest ascent of the loss.
 
     "printed" takes T_y itself; "stable" pulls the cotangent onehot(y) - pi back through the logits, which is T_y over
-    alpha_y (1 - alpha_y) and loses nothing when alpha_y is nearly 1.
+    alpha_y (1 - alpha_y) and loses nothing when alpha_y is nearly 1. InputError for a form that there is not, or for
+    images or labels that are not the network's.
     """
     check_form(form)
     check_images(network, x)
@@ -63,6 +64,7 @@ def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str
 
     A sample that the network already gets wrong is pushed on, away from its label: along T_J - T_y, where J is the
     class that it is taken for. That is minus the direction that Algorithm 1 gives for class y, in both forms.
+    InputError for a form that there is not, or for images or labels that are not the network's.
     """
     check_form(form)
     check_images(network, x)
@@ -81,7 +83,8 @@ def adv_alpha(network: Network, x: Array, y: Array, norm: Norm = "l2", form: str
 def deepfool_direction(network: Network, x: Array, y: Array, norm: Norm = "l2") -> Array:
     """The direction of DeepFool's first step (arXiv 1511.04599): D_I, towards the nearest class of the linear logits.
 
-    A sample that the network already gets wrong is pushed on, along J_J - J_y.
+    A sample that the network already gets wrong is pushed on, along J_J - J_y. InputError for images or labels that are
+    not the network's.
     """
     check_images(network, x)
     check_labels(network, x, y)
@@ -98,7 +101,8 @@ def deepfool_direction(network: Network, x: Array, y: Array, norm: Norm = "l2") 
 def noise_direction(network: Network, x: Array, y: Array, rng: np.random.Generator) -> Array:
     """Uniform on the L2 sphere, drawn from ``rng``, which goes on from call to call; a `Direction` once that is bound.
 
-    What a network loses to it, it loses to bad luck; an attack must do better at the same radius.
+    What a network loses to it, it loses to bad luck; an attack must do better at the same radius. InputError for images
+    that are not the network's.
     """
     check_images(network, x)
     return rescale(normal(rng, x), 1, "l2")
@@ -112,7 +116,10 @@ DIRECTIONS: dict[str, Callable[..., Array]] = {
 
 
 def direction(name: str, form: str = "stable", norm: Norm | None = None) -> Direction:
-    """One of `DIRECTIONS` by name, in a form; ``norm`` replaces the one that it is usually taken in."""
+    """One of `DIRECTIONS` by name, in a form; ``norm`` replaces the one that it is usually taken in.
+
+    InputError for a name, a form or a norm that there is not.
+    """
     if name not in DIRECTIONS:
         raise InputError("direction", repr(name), f"one of {', '.join(DIRECTIONS)}")
     check_form(form)
@@ -128,7 +135,7 @@ def perturbation(
     """``along`` with its length set: r = c d / ||d||, where 0 / ||0|| is 0.
 
     ``radius`` c >= 0 is measured in ``norm``, in units of the input (pixels are in [0, 1]); with ``relative`` it is a
-    multiple of ||x||, sample by sample.
+    multiple of ||x||, sample by sample. InputError unless the radius is finite and >= 0.
     """
     check_radius(radius)
     exponent(norm)

@@ -61,7 +61,10 @@ def classes_of(z: Array) -> Array:
 
 
 def clean_score(network: Network, x: Array, y: Array) -> Score:
-    """The score on images ``(N, *shape)`` with labels ``(N,)``, as they are."""
+    """The score on images ``(N, *shape)`` with labels ``(N,)``, as they are.
+
+    InputError for images or labels that are not the network's.
+    """
     check_images(network, x)
     check_labels(network, x, y)
     return Score((predict(network, x) == y).sum().item(), len(x))
@@ -80,7 +83,8 @@ def attacked_scores(
     """The score at each radius: every image moved along one direction, found once, by r with ||r|| = radius.
 
     ``norm`` measures the radius, in units of pixels in [0, 1]; with ``clip`` the moved pixels are set back into [0, 1].
-    ``tick`` hears of the images done.
+    ``tick`` hears of the images done. InputError for images or labels that are not the network's, or a radius that is
+    not finite and >= 0.
     """
     check_images(network, x)
     check_labels(network, x, y)
@@ -116,7 +120,10 @@ def finite_part(steps: Array) -> Array:
 def adversarial_images(
     network: Network, x: Array, y: Array, along: Direction, radius: float, norm: Norm = "l2", clip: bool = False
 ) -> Array:
-    """Every image moved by ``radius``, right or wrong: a set to look at, or to try on another network."""
+    """Every image moved by ``radius``, right or wrong: a set to look at, or to try on another network.
+
+    InputError for images or labels that are not the network's, or a radius that is not finite and >= 0.
+    """
     check_images(network, x)
     check_labels(network, x, y)
     check_radius(radius)

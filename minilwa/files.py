@@ -19,7 +19,10 @@ from minilwa.errors import InputError
 
 @contextmanager
 def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; it takes the name ``path`` if the block ends without an error."""
+    """A temporary path beside ``path`` to write to; it takes the name ``path`` if the block ends without an error.
+
+    InputError if it cannot be written.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,10 +19,11 @@ def jacobian_rows(
     """The value of ``function`` and rows of its derivative by ``x``, sample by sample.
 
     With a network this is the paper's alpha ``(N, K)`` and T = d alpha / dx ``(N, K, *x.shape[1:])`` (section 2); with
-    ``network.logits`` it is z and the rows J. ``rows`` picks classes, in that order: ``(N, len(rows), ...)``.
-    ``chunk`` rows at most go into one backward pass (`TOGETHER` rows of all samples unless given). That bounds the
-    memory beyond the result and the forward pass: for each of those rows of each sample it is at most three times the
-    largest array that the forward pass of one sample makes, the columns of a convolution included.
+    ``network.logits`` it is z and the rows J. ``rows`` picks classes, in that order: ``(N, len(rows), ...)``. ``chunk``
+    rows at most go into one backward pass (`TOGETHER` rows of all samples unless given). That bounds the memory beyond
+    the result and the forward pass: for each of those rows of each sample it is at most three times the largest array
+    that the forward pass of one sample makes, the columns of a convolution included. InputError unless the value is
+    ``(N, K)``, ``rows`` are of its classes and ``chunk`` >= 1.
     """
     value, pullback = vjp(function, x)
     if value.ndim != 2 or len(value) != len(x):

@@ -48,7 +48,7 @@ def uniform_weights(rng: np.random.Generator, shape: Shape, scale: float | None,
 
 
 def dense(units: int, scale: float | None = None) -> Layer:
-    """``x @ w + b``: ``(N, inputs)`` to ``(N, units)``."""
+    """``x @ w + b``: ``(N, inputs)`` to ``(N, units)``. InputError when built on samples of more than one axis."""
 
     def init(rng, shape):
         if len(shape) != 1:
@@ -130,7 +130,10 @@ def flatten() -> Layer:
 
 
 def dropout(rate: float) -> Layer:
-    """Drop a fraction ``rate`` of the values while training; does nothing in evaluation."""
+    """Drop a fraction ``rate`` of the values while training; does nothing in evaluation.
+
+    InputError unless ``rate`` is in [0, 1).
+    """
     if not 0 <= rate < 1:
         raise InputError("rate", rate, "a number in [0, 1)")
 
@@ -162,7 +165,7 @@ def chain(*layers: Layer) -> Layer:
 
 
 def make(name: str, settings: dict[str, Any]) -> Layer:
-    """The layer with this name and these settings, as a saved network describes it."""
+    """The layer with this name and these settings, as a saved network describes it. InputError if there is none."""
     if name == "chain":
         return chain(*(make(*layer) for layer in settings["layers"]))
     if name not in CATALOGUE:

@@ -67,7 +67,7 @@ def lazy_algorithm_1(network: Network, x: Array, norm: Norm = "l2", y: Array | N
 
     ``x`` is ``(N, *shape)``. With labels ``y`` ``(N,)``, a sample taken for another class than its label gets I = y and
     no search: the direction that section 3.1.2 turns round. A network with a layer that states no bound needs all rows,
-    and a warning says so.
+    and a warning says so. InputError for images or labels that are not the network's, or a network with one class.
     """
     check_images(network, x)
     if network.classes < 2:
@@ -126,7 +126,18 @@ class Turn(NamedTuple):
 
 
 class Search:
-    """The best-first search of `lazy_algorithm_1`, and where it stands; ``stretch`` is that of `stretch_of`."""
+    """The best-first search of `lazy_algorithm_1`, and where it stands; ``stretch`` is that of `stretch_of`.
+
+    For N samples, K classes, D pixels and H numbers beneath the last layer, with the letters of the formulas:
+
+        pi, delta, tau = pi / delta  (N, K)   weights of the classes, and of their rows in value_j = ||G + tau_j D_j||_*
+        G (N, D), size (N, 1)                 the row that all classes share, and its dual norm
+        U (N, K)                              bounds of the values of classes not looked at, -inf for the others
+        best, nearest, rows (N,)              the largest value found, its class I, and how many rows that took
+        v (N, D)                              delta_I G + pi_I D_I
+        searched (N,)                         whether the sample is searched at all
+        turns                                 the rows at hand
+    """
 
     def __init__(self, parts: Parts, stretch: Array, x: Array, norm: Norm, y: Array | None) -> None:
         xp = namespace(x)
@@ -141,7 +152,7 @@ class Search:
         self.pi, self.delta, self.log_s = stable_weights(z, self.predicted)
         unseen = xp.arange(z.shape[1]) != self.predicted[:, None]
         tied = unseen & ~(self.delta > 0)
-        self.t = xp.where(tied, xp.inf, self.pi / xp.where(unseen & ~tied, self.delta, 1))  # ||G + t_j D_j||_*
+        self.tau = xp.where(tied, xp.inf, self.pi / xp.where(unseen & ~tied, self.delta, 1))
         self.span = Span(self.w, self.slopes, self.predicted, stretch, norm)
         self.first_pass(unseen, tied, y)
 
@@ -149,7 +160,7 @@ class Search:
         """G, and with it the row with the largest bound; of two classes' they are the same."""
         xp = namespace(self.x)
         samples, two_classes = xp.arange(len(self.x)), unseen.shape[1] == 2
-        reach = self.t * self.span.reach()
+        reach = self.tau * self.span.reach()
         chosen = xp.where(unseen, xp.where(tied, xp.inf, reach), -xp.inf).argmax(axis=-1)
         if y is not None:
             chosen = xp.where(self.searched, chosen, y)
@@ -160,10 +171,10 @@ class Search:
         self.start, self.G = two[0], pulled[0]
         self.size = dual_length(self.G, self.norm)[:, None]
         U = self.size + reach
-        self.U = xp.where(unseen, xp.where(xp.isnan(U), xp.inf, U), -xp.inf)  # -inf: seen
+        self.U = xp.where(unseen, xp.where(xp.isnan(U), xp.inf, U), -xp.inf)
         self.best = xp.full(len(U), -xp.inf, dtype=U.dtype)
         self.nearest, self.rows = chosen.copy(), xp.full(len(U), len(two) - 1)
-        self.v = xp.zeros_like(self.G)  # delta_I G + pi_I D_I of the best I so far
+        self.v = xp.zeros_like(self.G)
         self.turns = [Turn(samples, chosen, two[-1], pulled[-1])]
 
     def starts(self, some: Array, classes: Array) -> Array:
@@ -219,7 +230,7 @@ class Search:
             place = place[some]  # -1 for samples that the turn is not about
             start, row = (xp.where((place >= 0)[:, None], a[place], 0) for a in (turn.starts, turn.rows))
             self.span.add(start, row)
-        self.U[some] = xp.fmin(self.U[some], self.span.bounds(self.size[some], self.t[some]))
+        self.U[some] = xp.fmin(self.U[some], self.span.bounds(self.size[some], self.tau[some]))
 
     def next_turns(self, some: Array) -> list[Turn]:
         """All classes that can still be the nearest, but no more than fill a batch: few rounds are what saves time."""

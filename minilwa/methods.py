@@ -24,8 +24,8 @@ class Method:
     is measured in ``norm`` on pixels in [0, 1], or on features where ``at`` > 0 says how many layers form the
     representation; ``relative`` makes it a multiple of the norm of what is perturbed. ``dropout`` is the rate of the
     dropout layers that the network must have. ``clean`` adds the gradient on the unperturbed batch. ``mixed`` names a
-    second direction, for the second half of every batch. ``steps``, ``stride`` and ``start`` (at random) are more than
-    the paper's one step, as in `ascent`.
+    second direction, for the second half of every batch. ``steps``, ``stride`` (the length of
+    all steps together, in radii) and ``start`` (at random) are more than the paper's one step, as in `ascent`.
     """
 
     name: str
@@ -80,7 +80,7 @@ METHODS = {
 
 
 def method(name: str, **changes: Any) -> Method:
-    """One of `METHODS`, its settings changed as given."""
+    """One of `METHODS`, its settings changed as given. InputError for a name or a setting that there is not."""
     if name not in METHODS:
         raise InputError("method", repr(name), f"one of {', '.join(METHODS)}")
     if unknown := set(changes) - {field.name for field in fields(Method)}:

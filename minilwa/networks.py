@@ -126,7 +126,7 @@ def mlp(
 
     ``input_shape`` is the shape of one sample (``(784,)`` unless given; ``(1, 28, 28)`` for images); ``rate`` > 0 puts
     dropout after every hidden layer, several rates after one each; ``scale`` draws initial weights uniformly from
-    [-scale, scale].
+    [-scale, scale]. InputError for sizes, a shape or rates that do not fit together.
     """
     if len(sizes) < 2 or min(sizes) < 1:
         raise InputError("sizes", sizes, "inputs, hidden widths if any, and classes, all >= 1")
@@ -181,7 +181,10 @@ def cifar_net(
 
 
 def split(network: Network, at: int) -> tuple[Network, Network]:
-    """The representation (the first ``at`` layers) and the classifier (the rest) as networks, as in Algorithm 3."""
+    """The representation (the first ``at`` layers) and the classifier (the rest) as networks, as in Algorithm 3.
+
+    InputError unless both have a layer.
+    """
     if not 0 < at < len(network.layers):
         raise InputError("at", at, f"a number of layers from 1 to {len(network.layers) - 1}")
     return (

@@ -19,7 +19,7 @@ NAMED = {"l1": 1.0, "l2": 2.0, "linf": math.inf}
 
 
 def exponent(norm: Norm) -> float:
-    """p of ``norm``: a name ("l1", "l2", "linf") or a number p >= 1."""
+    """p of ``norm``: a name ("l1", "l2", "linf") or a number p >= 1. InputError for anything else."""
     p = NAMED.get(norm.lower(), math.nan) if isinstance(norm, str) else norm
     if isinstance(p, bool) or not isinstance(p, (int, float)) or not p >= 1:
         raise InputError("norm", repr(norm), '"l1", "l2", "linf" or a number p >= 1')

@@ -33,6 +33,7 @@ def shape_of(a: Any) -> tuple[int, ...]:
 
 @op
 def add(a, b):
+    """a + b, element by element, broadcast."""
     value = plus(a, b)
     return value, (
         lambda g: unbroadcast(g, shape_of(a), value.shape),
@@ -47,6 +48,7 @@ def plus(a, b):
 
 @op
 def subtract(a, b):
+    """a - b, element by element, broadcast."""
     value = a - b
     return value, (
         lambda g: unbroadcast(g, shape_of(a), value.shape),
@@ -56,6 +58,7 @@ def subtract(a, b):
 
 @op
 def multiply(a, b):
+    """a * b, element by element, broadcast."""
     value = a * b
     return value, (
         lambda g: unbroadcast(g * b, shape_of(a), value.shape),
@@ -65,6 +68,7 @@ def multiply(a, b):
 
 @op
 def divide(a, b):
+    """a / b, element by element, broadcast."""
     value = a / b
     return value, (
         lambda g: unbroadcast(g / b, shape_of(a), value.shape),
@@ -74,23 +78,26 @@ def divide(a, b):
 
 @op
 def negative(a):
+    """-a."""
     return -a, (lambda g: -g,)
 
 
 @op
 def exp(a):
+    """e^a."""
     value = namespace(a).exp(a)
     return value, (lambda g: g * value,)
 
 
 @op
 def log(a):
+    """The natural logarithm."""
     return namespace(a).log(a), (lambda g: g / a,)
 
 
 @op
 def matmul(a, b):
-    """``a @ b`` for ``(..., N, M) @ (..., M, P)``, leading axes broadcast."""
+    """``a @ b`` for ``(..., N, M) @ (..., M, P)``, leading axes broadcast. InputError for other shapes."""
     if len(shape_of(a)) < 2 or len(shape_of(b)) < 2 or a.shape[-1] != b.shape[-2]:
         raise InputError("matmul", f"shapes {shape_of(a)} and {shape_of(b)}", "(..., N, M) and (..., M, P)")
     value = rows_times(a, b)
@@ -118,6 +125,7 @@ def rows_times(a: Array, b: Array) -> Array:
 
 @op
 def reshape(a, *, shape):
+    """The same numbers in another shape."""
     value = a.reshape(shape)
     return value, (lambda g: g.reshape(g.shape[: g.ndim - value.ndim] + a.shape),)
 
@@ -136,7 +144,10 @@ def transpose(a, *, axes):
 
 @op
 def index(a, *, at):
-    """``a[at]`` for a basic index: integers, slices, ``...`` and None (an array index may repeat places)."""
+    """``a[at]`` for a basic index: integers, slices, ``...`` and None (an array index may repeat places).
+
+    InputError for any other.
+    """
     parts = at if isinstance(at, tuple) else (at,)
     basic = (int, np.integer, slice, type(None), type(Ellipsis))
     if not all(isinstance(part, basic) and not isinstance(part, bool) for part in parts):
@@ -170,7 +181,7 @@ def concatenate(*arrays, axis):
 
 
 def normal_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """``axis`` as a tuple of axes counted from the right; None means all."""
+    """``axis`` as a tuple of axes counted from the right; None means all. InputError for an axis that there is not."""
     axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if any(not -ndim <= i < ndim for i in axes):
         raise InputError("axis", axis, f"axes of an array with {ndim}")
@@ -179,6 +190,7 @@ def normal_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...
 
 @op
 def sum(a, *, axis=None, keepdims=False):
+    """Over one axis, a tuple of axes or (None) all; with ``keepdims`` they stay, of length 1."""
     axes = normal_axes(axis, a.ndim)
     kept = tuple(1 if i - a.ndim in axes else size for i, size in enumerate(a.shape))
     value = a.sum(axis=axes, keepdims=keepdims)
@@ -191,6 +203,7 @@ def sum(a, *, axis=None, keepdims=False):
 
 
 def mean(a, *, axis=None, keepdims=False):
+    """`sum` over the same axes, divided by how many numbers there are."""
     count = math.prod(a.shape[i] for i in normal_axes(axis, a.ndim))
     return divide(sum(a, axis=axis, keepdims=keepdims), count)
 
@@ -215,6 +228,7 @@ def max(a, *, axis, keepdims=False):
 
 @op
 def relu(a):
+    """max(a, 0); its slope at 0 is 0."""
     value = positive_part(a)
     return value, (lambda g: times_slope_of_relu(g, value),)
 
@@ -231,6 +245,7 @@ def times_slope_of_relu(g, value):
 
 @op
 def tanh(a):
+    """(e^a - e^-a) / (e^a + e^-a)."""
     value = hyperbolic_tangent(a)
     return value, (lambda g: times_slope_of_tanh(g, value),)
 
@@ -264,7 +279,10 @@ def log_softmax(z):
 
 @op
 def cross_entropy(z, *, labels):
-    """-log softmax(z)_y of each sample: logits ``(N, K)`` and integer labels ``(N,)`` give losses ``(N,)``."""
+    """-log softmax(z)_y of each sample: logits ``(N, K)`` and integer labels ``(N,)`` give losses ``(N,)``.
+
+    InputError for other shapes.
+    """
     xp = namespace(z, labels)
     if z.ndim != 2 or labels.shape != z.shape[:1]:
         raise InputError("cross_entropy", f"logits {z.shape} and labels {labels.shape}", "(N, K) and (N,)")
@@ -276,7 +294,10 @@ def cross_entropy(z, *, labels):
 
 @op
 def dropout(a, *, rate, rng):
-    """Set a fraction ``rate`` of the values to zero and divide the rest by ``1 - rate``, so that the mean stays."""
+    """Set a fraction ``rate`` of the values to zero and divide the rest by ``1 - rate``, so that the mean stays.
+
+    InputError unless it is in [0, 1).
+    """
     if not 0 <= rate < 1:
         raise InputError("rate", rate, "a number in [0, 1)")
     mask = (uniform(rng, a) >= rate) / a.dtype.type(1 - rate)

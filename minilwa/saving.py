@@ -43,7 +43,10 @@ def epochs_done(path: str | os.PathLike[str]) -> int:
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: str = "cpu") -> tuple[Network, Any, Tree]:
-    """The network, the training data and the velocity (zeros if there is none) that `save` wrote."""
+    """The network, the training data and the velocity (zeros if there is none) that `save` wrote.
+
+    InputError for a file that it did not write.
+    """
     header, arrays = read_npz("network", path)
     try:
         if not isinstance(header, dict) or header.get("format") != FORMAT:

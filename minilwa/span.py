@@ -5,7 +5,7 @@ the layers beneath, which is linear. The starts of all classes are known without
 orthonormal vectors that span the starts of the rows computed, and Q_i = B q_i the same combinations of those rows. With
 d_j = sum_i c_ij q_i + e_j, e_j orthogonal to all q_i, and a bound L >= ||B||_2 from the layers' operator norms,
 
-    ||G + t_j D_j||_* <= ||G + t_j sum_i c_ij Q_i||_* + t_j s L ||e_j||_2  =  U_j
+    ||G + tau_j D_j||_* <= ||G + tau_j sum_i c_ij Q_i||_* + tau_j s L ||e_j||_2  =  U_j
 
 by the triangle inequality, where ||v||_* <= s ||v||_2. For L2 the first term comes from the products <Q_i, Q_k>, for
 other norms the triangle inequality splits it up.
@@ -98,10 +98,10 @@ class Span:
         self.left = self.left - c * c
         self.basis.append(Known(q, Q, dual_length(Q, self.norm)[:, None], c, rounding * shrink))
 
-    def bounds(self, size: Array, t: Array) -> Array:
-        """U_j ``(N, K)`` for weights t_j ``(N, K)``, where G, of dual norm ``size`` ``(N, 1)``, was added first."""
-        xp = namespace(t)
-        parts = [t * known.c * known.size for known in self.basis]  # (N, K), along Q / ||Q||_*
+    def bounds(self, size: Array, tau: Array) -> Array:
+        """U_j ``(N, K)`` for weights tau_j ``(N, K)``, where G, of dual norm ``size`` ``(N, 1)``, was added first."""
+        xp = namespace(tau)
+        parts = [tau * known.c * known.size for known in self.basis]  # (N, K), along Q / ||Q||_*
         parts[0] = parts[0] + size
         if dual(self.norm) == 2:
             top = xp.abs(xp.stack(parts)).max(axis=0)
@@ -115,5 +115,5 @@ class Span:
             total: Any = top * xp.sqrt(xp.maximum(squares, 0) + self.rounding)
         else:
             total = sum(map(abs, parts))
-        U = total + t * self.reach()
+        U = total + tau * self.reach()
         return xp.where(xp.isnan(U), xp.inf, U)

@@ -83,7 +83,8 @@ def topological_order(output: Node) -> list[Node]:
 def backward(output: Node, cotangent: Array, inputs: list[Node]) -> list[Array]:
     """The gradient ``(*stack, *input.shape)`` of <cotangent, output> for each input, as new arrays.
 
-    ``cotangent`` is ``(*stack, *output.shape)``; the leading axes are never summed over.
+    ``cotangent`` is ``(*stack, *output.shape)``; the leading axes are never summed over. InputError for a cotangent of
+    another shape or dtype, or where a vjp returns a gradient of another.
     """
     xp = namespace(cotangent, output.value)  # refuses a cotangent on the other device
     stack = cotangent.shape[: cotangent.ndim - output.ndim]
@@ -117,7 +118,7 @@ def vjp(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, Callable[[A
     """The value of ``function(*inputs)`` and its pullback: cotangent ``(*stack, *value.shape)`` -> one tree per input.
 
     ``inputs`` are arrays or trees of arrays. The pullback may be called any number of times; each gradient has the
-    shape ``(*stack, *leaf.shape)`` and shares no memory with the cotangent.
+    shape ``(*stack, *leaf.shape)`` and shares no memory with the cotangent. InputError unless the value is one array.
     """
     traced = tree_map(Node, inputs)
     nodes = leaves(traced)
@@ -135,7 +136,7 @@ def vjp(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, Callable[[A
 
 
 def value_and_gradient(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, tuple[Tree, ...]]:
-    """The scalar ``function(*inputs)`` and its gradient for each input."""
+    """The scalar ``function(*inputs)`` and its gradient for each input. InputError unless it is a scalar."""
     value, pullback = vjp(function, *inputs)
     if value.ndim:
         raise InputError("function", f"a value of shape {value.shape}", "a scalar", "Take its mean or sum.")

@@ -8,7 +8,7 @@ import strict_cupy
 from strict_cupy import Forbidden, no_transfers, transfers
 
 from minilwa import conv, ops
-from minilwa.algorithms import faster
+from minilwa.algorithms import next_velocity
 from minilwa.backend import asarray, to_numpy
 
 
@@ -120,7 +120,7 @@ FUSED = [  # with how many arrays, and with which numbers
     (ops.times_slope_of_tanh, 2, ()),
     (conv.larger, 2, ()),
     (conv.is_first, 3, ()),
-    (faster, 2, (0.9, 0.01)),
+    (next_velocity, 2, (0.9, 0.01)),
 ]
 
 

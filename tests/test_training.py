@@ -97,7 +97,16 @@ def test_divergence_is_an_error_that_keeps_the_last_checkpoint(digits, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"epochs": -1}, {"batch": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"momentum": 1}]
+    "changes",
+    [
+        {"epochs": -1},
+        {"batch": 0},
+        {"rate": 0.0},
+        {"rate": float("nan")},
+        {"momentum": 1},
+        {"decay": -0.1},
+        {"decay_at": 1.5},
+    ],
 )
 def test_bad_recipe(changes):
     with pytest.raises(InputError, match=f"{next(iter(changes))}: got"):

@@ -58,6 +58,7 @@ def on_the_right(
     """``x`` ``(N, *shape)`` with the samples that the network gets right attacked, and the others as they are.
 
     ``size`` samples at a time, each part with a random stream of its own. With ``clip`` pixels must be in [0, 1].
+    InputError for such pixels, for images or labels that are not the network's, and for seed < 0.
     """
     check_images(network, x)
     check_labels(network, x, y)

@@ -53,7 +53,8 @@ def lbfgs(
     bisections of log c, at most ``steps`` iterations each, and the shortest point of another class that was seen on the
     way is kept. (The paper says smallest c, of ||r|| itself; it has to be the largest, and the square is smooth at 0.)
     SciPy computes in float64 on the host, in a thread for each image; the points that they ask for are evaluated in one
-    batch. Misclassified samples come back unchanged.
+    batch. Misclassified samples come back unchanged. InputError unless the counts are >= 1 and 0 < lowest < highest
+    penalty.
     """
     low, high = penalties
     if not 0 < low < high < math.inf:

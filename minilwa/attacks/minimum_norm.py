@@ -43,13 +43,14 @@ def fmn(
     """x_hat ``(N, *shape)`` of another class than ``y``, nearest to x in ``norm`` of all iterates; x if there is none.
 
         epsilon <- (1 + gamma) (||r|| + |margin| / ||gradient||_*)    before a success: where the linear model crosses
-        epsilon <- (1 - gamma) epsilon, or (1 + gamma) epsilon        after it: at a point of another class, or of y
+        epsilon <- min((1 - gamma) epsilon, shortest ||r|| so far)    after it, at a point of another class
+        epsilon <- (1 + gamma) epsilon                                after it, at a point of y's class
         r <- project(r + alpha gradient / ||gradient||_2, epsilon)
 
     The first r is DeepFool's step, since from 0 the margin leads to the class with the next logit, and a nearer one is
     missed. alpha falls from ``stride[0]`` to ``stride[1]`` (in units of the input), gamma from and to ``change``, along
     a cosine. Misclassified samples come back unchanged. With ``clip`` every iterate is set back into [0, 1], and the
-    gradient taken `inward`.
+    gradient taken `inward`. InputError unless ``steps`` >= 1 and the norm is L2 or Linf.
     """
     check_ball(norm)
     check_counts(steps=steps)

@@ -26,8 +26,9 @@ def noise(
 ) -> Array:
     """x_hat ``(N, *shape)`` with ||x_hat - x|| = ``radius`` (less if clipped); of all draws the one of largest margin.
 
-    A draw is Gaussian and scaled to the radius (in L2: uniform on the sphere); in Linf its signs alone, a corner of
-    the cube. Misclassified samples come back unchanged. With ``clip`` pixels are set back into [0, 1].
+    A draw is Gaussian and scaled to the radius (in L2: uniform on the sphere); in Linf its signs alone, a corner of the
+    cube. Misclassified samples come back unchanged. With ``clip`` pixels are set back into [0, 1]. InputError unless
+    the radius is finite and >= 0, and the count of draws >= 1.
     """
     check_radius(radius)
     exponent(norm)

@@ -54,8 +54,8 @@ def pgd(
     alpha falls from ``stride[0]`` to ``stride[1]`` radii along a cosine. The first run starts at the end of DeepFool's
     step, as far as the radius goes (from x itself the loss often leads to a class that is not the nearest), the others
     at a uniform draw from the ball. Misclassified samples come back unchanged; a sample that is broken leaves. With
-    ``clip`` each iterate is projected on the ball, then set back into [0, 1], which keeps it in the ball, and
-    the gradient taken `inward`.
+    ``clip`` each iterate is projected on the ball, then set back into [0, 1], which keeps it in the ball, and the
+    gradient taken `inward`. InputError for another loss or norm, a radius that is not finite and >= 0, a count < 1.
     """
     check_radius(radius)
     check_ball(norm)

@@ -36,7 +36,8 @@ def square(
     A query takes two windows at random, empties one and gives the length that is free to the other, along what is there
     plus a random pattern of two opposite bumps; it is kept if the margin grows. The first windows cover the fraction
     ``area`` of the image. Samples that are no images ``(C, H, W)`` are taken for one row of pixels. Misclassified
-    samples come back unchanged, broken ones leave. With ``clip`` pixels are set back into [0, 1].
+    samples come back unchanged, broken ones leave. With ``clip`` pixels are set back into [0, 1]. InputError unless the
+    radius is finite and >= 0, ``queries`` >= 1 and ``area`` in (0, 1].
     """
     check_radius(radius)
     radius = float(radius)

@@ -37,7 +37,8 @@ def distances(
 
     0 where the network is wrong already, inf where the attack does not succeed. One that is given a radius is run at
     each of ``radii``, from the smallest, on the samples that it has not broken before: what lies within one radius lies
-    within every larger one. ``tick`` hears of the images done, N for every radius, or N in all without.
+    within every larger one. ``tick`` hears of the images done, N for every radius, or N in all without. InputError for
+    images, labels or radii that cannot be, or none where the attack needs one.
     """
     check_images(network, x)
     check_labels(network, x, y)
@@ -70,7 +71,10 @@ def worst_case(found: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def score_at(found: np.ndarray, radius: float) -> Score:
-    """How many samples are still right at ``radius``: those for which the distance ``found`` ``(N,)`` is larger."""
+    """How many samples are still right at ``radius``: those for which the distance ``found`` ``(N,)`` is larger.
+
+    InputError unless the radius is finite and >= 0.
+    """
     check_radius(radius)
     return Score(int((found > radius).sum()), len(found))
 

@@ -20,7 +20,10 @@ def units(setting: Setting, name: str = "figure2") -> list[Unit]:
 
 
 def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
-    """Accuracies over the epochs, clean and under each perturbation, as plain JSON data."""
+    """Accuracies over the epochs, clean and under each perturbation, as plain JSON data.
+
+    InputError if a snapshot is missing.
+    """
     trained(setting, plan)
     (x, y), epochs = setting.test_images(plan), snapshots(plan)
     x, y = x[:IMAGES], y[:IMAGES]

@@ -125,7 +125,7 @@ class Setting:
 
 
 def versions() -> dict[str, str]:
-    """What computes."""
+    """What computes: versions, and the kernels of the BLAS, since others round otherwise."""
     return {"python": platform.python_version(), "numpy": np.__version__, "blas": blas_kernels()}
 
 
@@ -227,7 +227,8 @@ def do_training(plan: Plan, setting: Setting, threads: int | None, caller: Proce
 def do_unit(unit: Unit, setting: Setting, threads: int | None, caller: Process) -> None:
     """Train and measure, in whatever process this is, and leave the measurements."""
     with limited_to(threads), ended_with(caller):
-        write_json(unit.record(setting), unit.measure(setting, unit.plan) | {"plan": asdict(unit.plan)})
+        found = unit.measure(setting, unit.plan)
+        write_json(unit.record(setting), found | {"plan": asdict(unit.plan), "versions": versions()})
 
 
 @contextmanager

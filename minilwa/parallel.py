@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from minilwa.backend import Array, device_of, namespace
@@ -57,8 +58,12 @@ def blas_threads() -> int:
 
 
 def blas_kernels() -> str:
-    """The BLAS and the processor that its kernels are for: others round otherwise, and a training ends elsewhere."""
-    found = {f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in _blas().info()}
+    """NumPy's BLAS and the processor that its kernels are for: others round otherwise, and a training ends elsewhere.
+
+    SciPy brings one of its own, which is loaded or not, and has no part in what the layers compute.
+    """
+    ours = [b for b in _blas().info() if "scipy" not in {p.split(".")[0] for p in Path(b["filepath"]).parts[-3:-1]}]
+    found = {f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in ours}
     return ", ".join(sorted(found))
 
 

@@ -65,7 +65,7 @@ def records_of(changes=(), method="LWA", seed=0, gradients=None):
 
 
 def doubts(changes=(), **options):
-    (row,) = judgement("judge-table1", records_of(changes, **options))
+    (row,) = judgement(records_of(changes, **options))
     return doubts_of(row)
 
 
@@ -89,10 +89,10 @@ def test_worst_case_of_known_distances():
 def test_networks_still_under_attack_are_left_out():
     done = [r for seed in (0, 1) for r in records_of(seed=seed)] + records_of(method="Normal")
     partly = [r for r in records_of(method="Normal", seed=1) if r["attack"] != "pgd"]
-    rows = judgement("judge-table1", done + partly)
+    rows = judgement(done + partly)
     assert [(row["method"], row["seed_numbers"]) for row in rows] == [("Normal", [0]), ("LWA", [0, 1])]
     assert rows[0]["worst"]["accuracy"]["values"] == [0.38]
-    rows = judgement("judge-table1", records_of() + [r for r in records_of(method="Normal") if r["attack"] != "pgd"])
+    rows = judgement(records_of() + [r for r in records_of(method="Normal") if r["attack"] != "pgd"])
     assert [row["method"] for row in rows] == ["LWA"]
 
 
@@ -107,7 +107,7 @@ def test_seeds_still_under_attack_are_not_counted():
 
 def test_nothing_amiss():
     assert doubts() == []
-    (row,) = judgement("judge-table1", records_of())
+    (row,) = judgement(records_of())
     assert (
         notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1]
         == "Nothing of this was found amiss."
@@ -117,7 +117,7 @@ def test_nothing_amiss():
 def test_only_what_was_run_is_told_as_checked():
     left_out, told = ("-float64", "steps", "transfer"), []
     for records in (records_of(), [r for r in records_of() if not r["attack"].endswith(left_out)]):
-        rows = judgement("judge-table1", records)
+        rows = judgement(records)
         found = notes({"plans": {}, "experiment": "judge-table1", "rows": rows, "seeds": [0]})
         told += [note for note in found if note.startswith("Checked")]
     whole, less = told
@@ -127,7 +127,7 @@ def test_only_what_was_run_is_told_as_checked():
 
 
 def test_attacks_that_no_network_has_met_are_named():
-    (row,) = judgement("judge-table1", records_of())
+    (row,) = judgement(records_of())
     told = " ".join(notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]}))
     lack = re.search(r"Still to be run, so no part of the worst case or of the checks: (.*?)\.", told)[1]
     assert set(re.split(", | and ", lack)) == set(judge.parts("mlp")) - set(row["attacks"])
@@ -154,7 +154,7 @@ def radii_of(name, network, seed=0):
 
 
 def told_of(records):
-    rows = judgement("judge-table2", records)
+    rows = judgement(records)
     return notes({"plans": {}, "experiment": "judge-table2", "rows": rows, "seeds": rows[0]["seed_numbers"]})
 
 
@@ -193,7 +193,7 @@ def test_what_is_smaller_on_cifar_is_run_so_and_told():
     }
     assert not [name for name in fewer if name.startswith("pgd") and name.endswith("float64")]
     told = "Here Square makes 500 queries an image, not 5,000, and L-BFGS 5 searches, not 8"
-    rows = judgement("judge-table2", records_of())
+    rows = judgement(records_of())
     found = [
         notes({"plans": {}, "experiment": name, "rows": rows, "seeds": [0]})
         for name in ("judge-cifar10", "judge-table2")
@@ -209,8 +209,8 @@ def test_attacks_run_at_one_radius_are_told():
 def test_the_curve_is_that_of_the_seeds_whose_networks_met_all_radii():
     near, far = {"pgd": broken(60, far=2.0)}, {"pgd": broken(50, far=None)}
     records = records_of(near) + at_one(records_of(far, seed=1)) + at_one(records_of(far, seed=2))
-    (row,) = judgement("judge-table2", records)
-    (alone,) = judgement("judge-table2", records_of(near))
+    (row,) = judgement(records)
+    (alone,) = judgement(records_of(near))
     assert row["worst"]["accuracy"]["values"] == [0.38, 0.38, 0.38]  # the first 62, by twice the steps
     assert row["worst"]["traced"] == [0]
     assert {key: row["worst"][key] for key in ("curve", "radii", "median", "mean", "to_chance")} == {
@@ -245,7 +245,7 @@ def test_gradients_that_lead_nowhere_are_counted():
         "LWA: gradients of adv_loss: 1 of 50 are zero, 2 of 50 are not finite.",
         "LWA: gradients of pgd: 3 of 50 are zero.",
     ]
-    rows = judgement("judge-table1", records_of(gradients={"pgd": {"zero": 3}, "adv_loss": {"not_finite": 2}}))
+    rows = judgement(records_of(gradients={"pgd": {"zero": 3}, "adv_loss": {"not_finite": 2}}))
     assert rows[0]["checks"]["gradients"] == {"total": 200, "zero": 3, "not_finite": 2}
 
 
@@ -254,7 +254,7 @@ def test_float64_and_twice_the_steps_are_compared():
     assert found == "LWA: pgd-200steps changes the accuracy by -.200; double the steps again."
     (found,) = doubts({"adv_loss-float64": broken(20)})
     assert found == "LWA: adv_loss-float64 changes the accuracy by +.200."
-    (row,) = judgement("judge-table1", records_of({"adv_loss-float64": broken(40)[::-1]}))
+    (row,) = judgement(records_of({"adv_loss-float64": broken(40)[::-1]}))
     again = row["checks"]["again"]["adv_loss-float64"]
     assert (again["change"]["mean"], again["differ"]) == (0, [80])
 
@@ -270,7 +270,7 @@ def test_a_curve_that_does_not_reach_chance_is_told():
 )
 def test_table_shows_what_a_reviewer_asks_for(experiment, published):
     records = [r for m in ("Normal", "LWA") for s in (0, 1) for r in records_of({"deepfool": broken(50)}, m, s)]
-    judged = {"experiment": experiment, "rows": judgement(experiment, records), "seeds": [0, 1]}
+    judged = {"experiment": experiment, "rows": judgement(records), "seeds": [0, 1]}
     lines = {line[0]: line[1:] for line in lines_of(judged)}
     assert {len(cells) for cells in lines.values()} == {2}
     assert lines["worst case"] == [".380 ± .000"] * 2

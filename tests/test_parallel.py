@@ -115,6 +115,15 @@ def test_errstate_reaches_the_shares():
         by_samples(np.exp, np.full((64, 1), 1e4))
 
 
+def test_the_kernels_are_those_of_numpys_blas_whatever_scipy_brings():
+    program = "import {}; from minilwa.parallel import blas_kernels; print(blas_kernels())"
+    with_scipy, without = (
+        subprocess.run([sys.executable, "-c", program.format(name)], capture_output=True, text=True, check=True).stdout
+        for name in ("scipy.linalg", "numpy")
+    )
+    assert with_scipy == without != "\n"
+
+
 @pytest.mark.skipif("openblas" not in blas_kernels(), reason="the BLAS is not OpenBLAS, whose kernels can be chosen")
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="another kind of processor, other kernels")
 def test_the_kernels_that_compute_are_told():

@@ -19,7 +19,7 @@ from minilwa.errors import InputError
 from minilwa.experiments import frontier
 from minilwa.experiments.frontier import NETWORK, REFERENCE, VARIANTS, Variant, plan_for
 from minilwa.experiments.protocols import RADIUS, Plan
-from minilwa.experiments.runs import Setting, Unit
+from minilwa.experiments.runs import Setting, Unit, gathered
 
 IMAGES = 2000  # the first that are left out
 OWN = 10  # seeds below are the frontier's
@@ -70,6 +70,4 @@ def left_out(setting: Setting) -> tuple[Array, Array]:
 
 def summary(setting: Setting, name: str = "frontier-choice") -> dict[str, Any]:
     """The configuration, and the records of every candidate and seed."""
-    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS[NETWORK]}
-    config |= {"attacks": list(ATTACKED_BY)}
-    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}
+    return gathered(setting, units(setting, name), radius=RADIUS[NETWORK], attacks=list(ATTACKED_BY))

@@ -14,7 +14,7 @@ from minilwa.backend import to_numpy
 from minilwa.directions import direction
 from minilwa.evaluation import attacked_scores, parts
 from minilwa.experiments.protocols import RADIUS, Plan
-from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.experiments.runs import Setting, Unit, gathered, trained
 from minilwa.propositions import FORMS
 from minilwa.tree import tree_map
 
@@ -55,5 +55,4 @@ def cells(setting: Setting, plan: Plan) -> dict[str, Any]:
 
 def summary(setting: Setting, name: str = "factorial") -> dict[str, Any]:
     """The configuration, and the cells of every length and seed."""
-    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS["mlp"]}
-    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}
+    return gathered(setting, units(setting, name), radius=RADIUS["mlp"])

@@ -10,7 +10,7 @@ import numpy as np
 from minilwa.directions import DIRECTIONS, Direction, deepfool_direction, direction, noise_direction
 from minilwa.evaluation import attacked_scores
 from minilwa.experiments.protocols import Plan
-from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.experiments.runs import Setting, Unit, gathered, trained
 
 RADII = tuple(i / 5 for i in range(21))  # 0 to 4
 
@@ -45,5 +45,5 @@ def directions(form: str, seed: int) -> dict[str, Direction]:
 
 def summary(setting: Setting, name: str = "figure1") -> dict[str, Any]:
     """The configuration, the curves of the first seed, and under ``rows`` those of every seed."""
-    found = [unit.result(setting) for unit in units(setting, name)]
-    return {"config": setting.describe() | {"seeds": setting.seeds}, **found[0], "rows": found}
+    found = gathered(setting, units(setting, name))
+    return found["rows"][0] | found

@@ -8,7 +8,7 @@ from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import attacked_scores, clean_score
 from minilwa.experiments.protocols import RADIUS, ROWS, Plan, snapshots
-from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.experiments.runs import Setting, Unit, gathered, trained
 from minilwa.saving import load
 
 IMAGES = 1000  # the first test images, the same at every epoch
@@ -44,5 +44,4 @@ def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
 
 def summary(setting: Setting, name: str = "figure2") -> dict[str, Any]:
     """The configuration, and the curves of every method and seed."""
-    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS["lenet"]}
-    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}
+    return gathered(setting, units(setting, name), radius=RADIUS["lenet"])

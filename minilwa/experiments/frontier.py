@@ -22,7 +22,7 @@ from minilwa.checks import values_known
 from minilwa.directions import direction
 from minilwa.evaluation import attacked_scores, clean_score
 from minilwa.experiments.protocols import RADIUS, Plan
-from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.experiments.runs import Setting, Unit, gathered, trained
 from minilwa.networks import Network
 from minilwa.parallel import limited_to
 from minilwa.training import shuffled_batches
@@ -210,5 +210,4 @@ def step_seconds(setting: Setting, plan: Plan, network: Network) -> np.ndarray:
 
 def summary(setting: Setting, name: str = "frontier") -> dict[str, Any]:
     """The configuration, and the records of every variant and seed."""
-    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS[NETWORK], "attacks": list(ATTACKED_BY)}
-    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}
+    return gathered(setting, units(setting, name), radius=RADIUS[NETWORK], attacks=list(ATTACKED_BY))

@@ -24,7 +24,7 @@ from minilwa.evaluation import adversarial_images, clean_score, predict
 from minilwa.experiments import tables
 from minilwa.experiments.concentration import WINDOW, concentration
 from minilwa.experiments.protocols import RADIUS, ROWS, Plan
-from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.experiments.runs import Setting, Unit, gathered, trained
 from minilwa.norms import length
 from minilwa.tree import tree_map
 
@@ -175,5 +175,4 @@ def describe(plan: Plan, part: str, found: np.ndarray, x: Array, norm: Any, radi
 
 def summary(setting: Setting, name: str) -> dict[str, Any]:
     """The configuration, and what every unit left."""
-    config = setting.describe() | {"seeds": setting.seeds}
-    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}
+    return gathered(setting, units(setting, name))

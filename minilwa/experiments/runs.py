@@ -218,6 +218,12 @@ def run_units(setting: Setting, units: Sequence[Unit], jobs: int = 1) -> None:
         Parallel(jobs, batch_size=1)(delayed(do_unit)(unit, *common) for unit in units)
 
 
+def gathered(setting: Setting, units: Sequence[Unit], **about: Any) -> dict[str, Any]:
+    """The configuration, ``about`` included, and the records of ``units``, which must be done."""
+    config = setting.describe() | {"seeds": setting.seeds} | about
+    return {"config": config, "rows": [unit.result(setting) for unit in units]}
+
+
 def do_training(plan: Plan, setting: Setting, threads: int | None, caller: Process) -> None:
     """Train one network, in whatever process this is."""
     with limited_to(threads), ended_with(caller):

@@ -10,7 +10,7 @@ from minilwa.directions import DIRECTIONS, Direction, direction
 from minilwa.evaluation import Score, adversarial_images, attacked_scores, clean_score
 from minilwa.experiments.paper import COLUMNS
 from minilwa.experiments.protocols import RADIUS, ROWS, Plan
-from minilwa.experiments.runs import Setting, Unit, trained
+from minilwa.experiments.runs import Setting, Unit, gathered, trained
 from minilwa.networks import Network
 
 NETWORK = {"table1": "mlp", "table2": "lenet", "cifar10": "cifar"}
@@ -69,10 +69,6 @@ def summary(setting: Setting, table: str) -> dict[str, Any]:
     """The configuration with every row's settings, and the rows of all seeds in the paper's order."""
     done = sorted(units(setting, table), key=lambda unit: ROWS.index(unit.plan.method.name))
     plans = {unit.plan.method.name: unit.plan for unit in done}
-    config = setting.describe() | {
-        "seeds": setting.seeds,
-        "radius": RADIUS[NETWORK[table]],
-        "methods": {name: vars(plan.method) for name, plan in plans.items()},
-        "networks": {name: {"widths": plan.widths, "rate": plan.recipe.rate} for name, plan in plans.items()},
-    }
-    return {"config": config, "rows": [unit.result(setting) for unit in done]}
+    methods = {name: vars(plan.method) for name, plan in plans.items()}
+    networks = {name: {"widths": plan.widths, "rate": plan.recipe.rate} for name, plan in plans.items()}
+    return gathered(setting, done, radius=RADIUS[NETWORK[table]], methods=methods, networks=networks)

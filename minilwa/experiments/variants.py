@@ -15,7 +15,7 @@ from minilwa.backend import Array
 from minilwa.directions import Direction
 from minilwa.experiments import tables
 from minilwa.experiments.protocols import RADIUS, Plan, label
-from minilwa.experiments.runs import Setting, Unit
+from minilwa.experiments.runs import Setting, Unit, gathered
 from minilwa.layers import Layer
 from minilwa.networks import Network
 
@@ -88,5 +88,4 @@ def in_training(network: Network, rng: np.random.Generator) -> Network:
 
 def summary(setting: Setting, name: str = "variants") -> dict[str, Any]:
     """The configuration, and the rows of all seeds."""
-    config = setting.describe() | {"seeds": setting.seeds, "radius": RADIUS["mlp"]}
-    return {"config": config, "rows": [unit.result(setting) for unit in units(setting, name)]}
+    return gathered(setting, units(setting, name), radius=RADIUS["mlp"])

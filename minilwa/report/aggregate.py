@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from minilwa.errors import InputError
@@ -17,7 +18,7 @@ from minilwa.report.judged import judgement
 from minilwa.report.text import JUDGED
 
 
-def table(experiment: str, records: Sequence[Record]) -> list[Record]:
+def table(records: Sequence[Record], experiment: str) -> list[Record]:
     """A row for each method: statistics of every column, and what the paper and its authors' notebooks have."""
     return [table_row(experiment, found) for found in grouped(records, "method", ROWS).values()]
 
@@ -35,7 +36,7 @@ def table_row(experiment: str, found: Sequence[Record]) -> Record:
     return row
 
 
-def variants(experiment: str, records: Sequence[Record]) -> list[Record]:
+def variants(records: Sequence[Record]) -> list[Record]:
     """The rows of Table 1, each followed by itself with settings changed; the paper's figures with the former."""
     named = [{"variant": Plan.read(record["plan"]).variant} | record for record in records]
     rows = []
@@ -46,7 +47,7 @@ def variants(experiment: str, records: Sequence[Record]) -> list[Record]:
     return rows
 
 
-def figure1(experiment: str, records: Sequence[Record]) -> list[Record]:
+def figure1(records: Sequence[Record]) -> list[Record]:
     """A row for each direction: the accuracy at every radius."""
     curves = [curve | {"seed": r["seed"], "n": r["n"], "radii": r["radii"]} for r in records for curve in r["curves"]]
     return [
@@ -62,7 +63,7 @@ def figure1(experiment: str, records: Sequence[Record]) -> list[Record]:
     ]
 
 
-def figure2(experiment: str, records: Sequence[Record]) -> list[Record]:
+def figure2(records: Sequence[Record]) -> list[Record]:
     """A row for each method: the accuracy after every epoch that was kept, clean and attacked."""
     return [
         {
@@ -80,7 +81,7 @@ def figure2(experiment: str, records: Sequence[Record]) -> list[Record]:
     ]
 
 
-def factorial(experiment: str, records: Sequence[Record]) -> list[Record]:
+def factorial(records: Sequence[Record]) -> list[Record]:
     """A row for each training length: all cells, and the gain of Adv_Alpha over Adv_Loss in each form and precision."""
     rows = []
     for epochs, found in grouped(records, "epochs").items():
@@ -111,7 +112,7 @@ def factorial(experiment: str, records: Sequence[Record]) -> list[Record]:
     return rows
 
 
-def frontier(experiment: str, records: Sequence[Record]) -> list[Record]:
+def frontier(records: Sequence[Record]) -> list[Record]:
     """A row for each variant: its accuracies, its training time, and the share of PGD training's that this is.
 
     ``gain`` is what its worst case is above that of plain LWA, and ``lead`` above that of PGD training, over the seeds
@@ -141,7 +142,7 @@ def variant_row(variant: str, found: Sequence[Record]) -> Record:
     return row | {"left": {name: statistics([r["left"][name] for r in found], n) for name in found[0]["left"]}}
 
 
-def choice(experiment: str, records: Sequence[Record]) -> list[Record]:
+def choice(records: Sequence[Record]) -> list[Record]:
     """A row for each candidate, the best first; ``lead`` is what it withstands more than PGD training, by image."""
     standing = {(r["variant"], r["seed"]): r["standing"] for r in records}
     rows = []
@@ -162,10 +163,8 @@ def worst_case_over(other: dict[int, Record], found: Sequence[Record]) -> Record
 SOURCES = {"paper", "notebooks"}
 CELL = ("form", "precision", "direction")
 
-AGGREGATES: dict[str, Callable[[str, Sequence[Record]], list[Record]]] = {
-    "table1": table,
-    "table2": table,
-    "cifar10": table,
+AGGREGATES: dict[str, Callable[[Sequence[Record]], list[Record]]] = {
+    **{name: partial(table, experiment=name) for name in ("table1", "table2", "cifar10")},
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
@@ -182,7 +181,7 @@ def entry(experiment: str, config: Record, records: Sequence[Record]) -> Record:
     """What is reported of one experiment: its configuration and the rows over all seeds that are there."""
     try:
         about = {key: config[key] for key in ("data", "split", "images", "protocol", "form", "dtype", "versions")}
-        rows = AGGREGATES[experiment](experiment, records)
+        rows = AGGREGATES[experiment](records)
         whole = {seed for row in rows for seed in row.get("seed_numbers", ())}  # of those that are judged
         made_by = command(experiment, config, seeds := sorted(whole or {record["seed"] for record in records}))
         plans = {(plan := Plan.read(record["plan"])).variant: asdict(plan) for record in records}

@@ -15,7 +15,7 @@ ASIDE = ("none", "concentration")  # measured on the same images, no attacks
 CURVE_POINTS = 61
 
 
-def judgement(experiment: str, records: Sequence[Record]) -> list[Record]:
+def judgement(records: Sequence[Record]) -> list[Record]:
     """A row for each method: each attack by itself, the worst case over them, and what makes it doubtful.
 
     A clipped point is one that an unclipped attack could have found, so the unclipped worst case is over both. Images

@@ -151,7 +151,7 @@ PROTOCOLS = {
     ),
 }
 
-SEARCH_EPOCHS = 5
+SEARCH_EPOCHS = {"mlp": 5, "lenet": 5, "cifar": 2}
 
 
 def label(row: str, changes: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def candidates(setting: Setting, network: str, row: str) -> list[Unit]:
     units = []
     for values in product(*grid.values()):
         changes = dict(zip(grid, values, strict=True))
-        epochs = min(SEARCH_EPOCHS, setting.recipe.get("epochs", SEARCH_EPOCHS))
+        epochs = min(SEARCH_EPOCHS[network], setting.recipe.get("epochs", SEARCH_EPOCHS[network]))
         plan = setting.plan(network, row, SEED, label=label(row, changes), epochs=epochs, **changes)
         units.append(Unit(network, plan, score))
     return units

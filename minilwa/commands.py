@@ -68,7 +68,7 @@ def reproduce(options: Namespace) -> None:
             results[name] = entry
         write_json(out / f"{name}.json", results[name])
         if EXPERIMENTS[name] in (tables, judge, factorial, variants, frontier, choice):
-            table = "\n\n".join([report.markdown(entry), *report.notes(entry)])
+            table = "\n\n".join([report.markdown(entry), *report.notes_on(entry)])
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")
         if EXPERIMENTS[name] in (figure1, figure2, frontier, choice):

@@ -19,9 +19,9 @@ from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.experiments.runs import Setting, Source
 from minilwa.methods import METHODS
 from minilwa.networks import mlp
-from minilwa.report import aggregate
 from minilwa.report.figures import OTHERS
 from minilwa.report.numbers import signed
+from minilwa.report.rows import frontier as rows_of
 from minilwa.training import Recipe, train
 
 FEW = {
@@ -175,10 +175,10 @@ def test_rows_are_means_over_seeds_beside_pgd(entry, records):
 
 
 def test_what_is_not_timed_yet_is_left_out(records):
-    rows = aggregate.frontier([r for r in records if r["variant"] != "PGD" or "share" not in r])
+    rows = rows_of([r for r in records if r["variant"] != "PGD" or "share" not in r])
     assert [row["variant"] for row in rows] == list(NAMES[:-1])
     assert all(row["lead"] is None for row in rows)
-    rows = aggregate.frontier([r for r in records if r["seed"] == 0 or "share" not in r])
+    rows = rows_of([r for r in records if r["seed"] == 0 or "share" not in r])
     assert [(row["variant"], row["seeds"]) for row in rows] == [(name, 1) for name in NAMES]
 
 

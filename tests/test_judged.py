@@ -9,11 +9,12 @@ import pytest
 
 from minilwa.experiments import judge
 from minilwa.experiments.protocols import PROTOCOLS
-from minilwa.report.aggregate import entry
+from minilwa.report.entries import entry
 from minilwa.report.figures import title
 from minilwa.report.judged import judgement, worst
 from minilwa.report.judged_lines import judgement as lines_of
-from minilwa.report.notes import doubts_of, notes
+from minilwa.report.kinds import notes_on
+from minilwa.report.notes import doubts_of
 
 N = 100
 
@@ -109,7 +110,7 @@ def test_nothing_amiss():
     assert doubts() == []
     (row,) = judgement(records_of())
     assert (
-        notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1]
+        notes_on({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1]
         == "Nothing of this was found amiss."
     )
 
@@ -118,7 +119,7 @@ def test_only_what_was_run_is_told_as_checked():
     left_out, told = ("-float64", "steps", "transfer"), []
     for records in (records_of(), [r for r in records_of() if not r["attack"].endswith(left_out)]):
         rows = judgement(records)
-        found = notes({"plans": {}, "experiment": "judge-table1", "rows": rows, "seeds": [0]})
+        found = notes_on({"plans": {}, "experiment": "judge-table1", "rows": rows, "seeds": [0]})
         told += [note for note in found if note.startswith("Checked")]
     whole, less = told
     assert all(name in whole for name in ("a transferred set and square", "adv_loss-float64", "pgd-200steps"))
@@ -128,12 +129,12 @@ def test_only_what_was_run_is_told_as_checked():
 
 def test_attacks_that_no_network_has_met_are_named():
     (row,) = judgement(records_of())
-    told = " ".join(notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]}))
+    told = " ".join(notes_on({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]}))
     lack = re.search(r"Still to be run, so no part of the worst case or of the checks: (.*?)\.", told)[1]
     assert set(re.split(", | and ", lack)) == set(judge.parts("mlp")) - set(row["attacks"])
     row["attacks"] |= dict.fromkeys(judge.parts("mlp"), row["attacks"]["pgd"])
     assert "Still to be run" not in " ".join(
-        notes({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})
+        notes_on({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})
     )
 
 
@@ -155,7 +156,7 @@ def radii_of(name, network, seed=0):
 
 def told_of(records):
     rows = judgement(records)
-    return notes({"plans": {}, "experiment": "judge-table2", "rows": rows, "seeds": rows[0]["seed_numbers"]})
+    return notes_on({"plans": {}, "experiment": "judge-table2", "rows": rows, "seeds": rows[0]["seed_numbers"]})
 
 
 def at_one(records, attack="pgd"):
@@ -195,7 +196,7 @@ def test_what_is_smaller_on_cifar_is_run_so_and_told():
     told = "Here Square makes 500 queries an image, not 5,000, and L-BFGS 5 searches, not 8"
     rows = judgement(records_of())
     found = [
-        notes({"plans": {}, "experiment": name, "rows": rows, "seeds": [0]})
+        notes_on({"plans": {}, "experiment": name, "rows": rows, "seeds": [0]})
         for name in ("judge-cifar10", "judge-table2")
     ]
     assert [told in " ".join(sentences) for sentences in found] == [True, False]

@@ -16,7 +16,7 @@ from minilwa.data import centre, crops, random_places
 from minilwa.directions import adv_alpha, adv_loss
 from minilwa.experiments import judge, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS
-from minilwa.report.aggregate import collect
+from minilwa.report.entries import collect
 from minilwa.report.intervals import band, statistics
 from minilwa.saving import load
 

@@ -10,9 +10,9 @@ from minilwa.experiments import judge
 from minilwa.experiments.concentration import heaviest_window
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import PROTOCOLS, ROWS
-from minilwa.report.aggregate import entry
 from minilwa.report.claims.figures import prediction
 from minilwa.report.claims.training import comparable_changed
+from minilwa.report.entries import entry
 from minilwa.report.intervals import statistics
 from minilwa.report.numbers import figure
 from minilwa.report.text import caption

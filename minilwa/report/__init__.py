@@ -1,10 +1,10 @@
 """Verdicts, tables, figures and a page of what was measured."""
 
-from minilwa.report.aggregate import collect, entry
-from minilwa.report.figures import draw, draw_images, new_figure, write_figure
-from minilwa.report.notes import notes
+from minilwa.report.entries import collect, entry
+from minilwa.report.figures import draw_images, new_figure, write_figure
+from minilwa.report.kinds import draw, markdown, notes_on
 from minilwa.report.page import write_report
-from minilwa.report.text import caption, markdown
+from minilwa.report.text import caption
 from minilwa.report.verdicts import verdicts_on
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "entry",
     "markdown",
     "new_figure",
-    "notes",
+    "notes_on",
     "verdicts_on",
     "write_figure",
     "write_report",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from minilwa.report.judged_lines import Lines
-from minilwa.report.text import NAMES, PROTOCOLS
+from minilwa.report.text import NAMES, PROTOCOLS, Lines
 
 
 def html_table(lines: Lines) -> str:

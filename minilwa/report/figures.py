@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -12,21 +10,12 @@ import numpy as np
 
 from minilwa.experiments.paper import COLUMNS
 from minilwa.files import complete_file
-from minilwa.report.text import JUDGED, NAMES, TITLES
+from minilwa.report.text import NAMES, TITLES
 
 COLOURS = {"Normal": "#0072b2", "Dropout": "#e69f00", "Goodfellow": "#009e73", "LWA": "#d55e00", "LWA_Rep": "#cc79a7"}
 OTHERS = ("#009e73", "#cc79a7", "#0072b2", "#56b4e9", "#e69f00")
 MARKS = "osD^v<>*"  # told apart without colour too
 RADIUS_LABEL = "L2 radius of the perturbation, white = 1, not clipped"
-
-
-def draw(entry: dict[str, Any], path: Path) -> list[Path]:
-    """The figure of one experiment, under the name ``path`` with .png and with .svg."""
-    canvas = DRAWN[entry["experiment"]](entry)
-    paths = [path.with_name(path.name + suffix) for suffix in (".png", ".svg")]
-    for each in paths:
-        write_figure(each, canvas)
-    return paths
 
 
 def table(entry: dict[str, Any]) -> Any:
@@ -205,20 +194,6 @@ def bars(row: dict[str, Any]) -> np.ndarray:
     """How far the interval of the worst case reaches down and up, ``(2, 1)``: over seeds, with one seed over images."""
     low, high = row["worst"]["interval"] or row["worst"]["wilson"]
     return np.array([[row["worst"]["mean"] - low], [high - row["worst"]["mean"]]])
-
-
-DRAWN: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "table1": table,
-    "table2": table,
-    "cifar10": table,
-    "figure1": figure1,
-    "figure2": figure2,
-    "factorial": factorial,
-    "variants": variants,
-    **dict.fromkeys(JUDGED, judgement),
-    "frontier": frontier,
-    "frontier-choice": choice,
-}
 
 
 def title(entry: dict[str, Any]) -> str:

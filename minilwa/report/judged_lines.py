@@ -6,8 +6,8 @@ from typing import Any
 
 from minilwa.experiments.paper import DEEPFOOL
 from minilwa.report.numbers import average, bracket, spread
+from minilwa.report.text import Lines
 
-Lines = list[list[str]]
 TRANSFER = "transferred, from another Normal network"
 
 

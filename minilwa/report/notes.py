@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from minilwa.experiments import judge
 from minilwa.report.judged import at_one_radius, missing_attacks
 from minilwa.report.numbers import figure, listed, signed
-from minilwa.report.text import JUDGED, TITLES
-
-
-def notes(entry: dict[str, Any]) -> list[str]:
-    """Sentences to stand under the table of an experiment."""
-    return NOTES.get(entry["experiment"], lambda entry: [])(entry)
+from minilwa.report.text import TITLES
 
 
 def table(entry: dict[str, Any]) -> list[str]:
@@ -193,13 +187,3 @@ def choice(entry: dict[str, Any]) -> list[str]:
         "The frontier's five steps of half of c had been chosen before, in runs of this kind that left no records. One "
         "seed ranks, and does not decide.",
     ]
-
-
-NOTES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
-    **dict.fromkeys(("table1", "table2", "cifar10"), table),
-    "factorial": factorial,
-    "variants": variants,
-    **dict.fromkeys(JUDGED, judgement),
-    "frontier": frontier,
-    "frontier-choice": choice,
-}

@@ -9,9 +9,8 @@ from typing import Any
 
 from minilwa.files import write_text
 from minilwa.report.elements import anchor, heading, html_table
-from minilwa.report.figures import draw
-from minilwa.report.notes import notes
-from minilwa.report.text import LINES, caption, csv_text, markdown
+from minilwa.report.kinds import csv_text, draw, lines_of, markdown, notes_on
+from minilwa.report.text import caption
 from minilwa.report.verdict_page import as_html, as_markdown
 
 STYLE = """
@@ -56,7 +55,7 @@ def write_report(folder: Path, experiments: dict[str, dict[str, Any]], found: li
     write_text(paths[0], as_markdown(found))
     for key, entry in experiments.items():
         path = folder / anchor(key)
-        remarks = "".join(f"\n- {note}" for note in notes(entry))
+        remarks = "".join(f"\n- {note}" for note in notes_on(entry))
         remarks = f"\n{remarks}\n" if remarks else ""
         write_text(path.with_name(path.name + ".md"), f"{caption(entry)}\n\n{markdown(entry)}\n{remarks}")
         write_text(path.with_name(path.name + ".csv"), csv_text(entry))
@@ -90,12 +89,12 @@ def section(key: str, entry: dict[str, Any], png: Path) -> str:
     """One experiment: table, figure, how to make them, and how its networks were trained."""
     image = base64.b64encode(png.read_bytes()).decode("ascii")
     versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
-    remarks = "".join(f"<li>{escape(note)}</li>" for note in notes(entry))
+    remarks = "".join(f"<li>{escape(note)}</li>" for note in notes_on(entry))
     remarks = f"<ul class=notes>{remarks}</ul>" if remarks else ""
     return f"""
 <section id="{anchor(key)}"><h2>{escape(heading(entry))}</h2>
 <p>{escape(caption(entry))}</p>
-<div class="wide">{html_table(LINES[entry["experiment"]](entry))}</div>
+<div class="wide">{html_table(lines_of(entry))}</div>
 {remarks}
 <img src="data:image/png;base64,{image}" alt="{escape(heading(entry))}, the numbers of the table">
 <p>Made by <code>{escape(entry["command"])}</code> ({entry["form"]} formulas, {entry["dtype"]}, {escape(versions)}).</p>

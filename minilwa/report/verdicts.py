@@ -10,14 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from minilwa.report.aggregate import OPTIONS, USUAL_DATA
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_TESTED, PARTLY
 from minilwa.report.claims.questions import CLAIMS, Claim, Question
+from minilwa.report.entries import OPTIONS, USUAL_DATA
 from minilwa.report.intervals import Record
 from minilwa.report.judged import missing_attacks
-from minilwa.report.judged_lines import Lines
 from minilwa.report.numbers import listed
-from minilwa.report.text import NAMES, PROTOCOLS
+from minilwa.report.text import NAMES, PROTOCOLS, Lines
 
 Experiments = dict[str, Record]  # by key, as `aggregate.collect` gives them
 SEEDS = {"table1": 5, "judge-table1": 5, "factorial": 5}  # to be asked for; 3 of the others

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_REPRODUCED, ONE_SEED, PARTLY, REPRODUCED, Decision, side
 from minilwa.report.intervals import Record, statistics
-from minilwa.report.judged_lines import Lines
 from minilwa.report.numbers import figure, listed, plus, signed
+from minilwa.report.text import Lines
 
 EVERY_ROW = (
     "Reproduced if the 95% t-interval over seeds of the accuracy under Adv_Loss less that under Adv_Alpha lies above "

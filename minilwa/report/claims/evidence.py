@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from minilwa.experiments.paper import COLUMNS
 from minilwa.experiments.protocols import ROWS
 from minilwa.report.intervals import Record, statistics
-from minilwa.report.judged_lines import Lines
 from minilwa.report.numbers import figure, listed, signed
-from minilwa.report.text import JUDGED, TITLES
+from minilwa.report.text import JUDGED, TITLES, Lines
 
 REPRODUCED, NOT_REPRODUCED, PARTLY = "reproduced", "not reproduced", "partly"
 ARTEFACT = "an artefact of float32"

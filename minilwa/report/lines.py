@@ -1,0 +1,81 @@
+"""Reported numbers as tables: lines of cells, the first of them the head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minilwa.experiments.paper import COLUMNS
+from minilwa.report.numbers import figure, signed, spread
+from minilwa.report.text import TITLES, Lines
+
+
+def table(entry: dict[str, Any]) -> Lines:
+    """Tables in the paper's columns: a line for each method or variant, beneath it the paper's and the notebooks' own.
+
+    The latter not in the protocol "quick", which is not made to be compared with them.
+    """
+    lines = [["Method", *(TITLES[column] for column in COLUMNS)]]
+    for row in entry["rows"]:
+        lines.append([row.get("variant", row["method"]), *(spread(row[column]) for column in COLUMNS)])
+        for source in ("paper",) if entry["protocol"] == "quick" else ("paper", "notebooks"):
+            if source in row:
+                lines.append([f"({source})", *(figure(row[source][column]) for column in COLUMNS)])
+    return lines
+
+
+def figure1(entry: dict[str, Any]) -> Lines:
+    """Figure 1 in numbers: a line for every second radius."""
+    rows = entry["rows"]
+    lines = [["Radius", *(TITLES.get(row["direction"], row["direction"]) for row in rows)]]
+    for i, radius in list(enumerate(rows[0]["radii"]))[::5]:
+        lines.append([f"{radius:g}", *(figure(row["accuracy"]["mean"][i]) for row in rows)])
+    return lines
+
+
+def figure2(entry: dict[str, Any]) -> Lines:
+    """Figure 2 in numbers: after the last epoch."""
+    names = list(entry["rows"][0]["curves"])
+    lines = [["Method", "Epochs", *(TITLES[name] for name in names)]]
+    for row in entry["rows"]:
+        last = (figure(row["curves"][name]["mean"][-1]) for name in names)
+        lines.append([row["method"], str(row["epochs"][-1]), *last])
+    return lines
+
+
+def factorial(entry: dict[str, Any]) -> Lines:
+    """A line for each training length, form and precision: both accuracies and their difference.
+
+    "Too sure" is the share of test images with 1 - alpha_y < 1e-6, which float32 loses in the printed form.
+    """
+    head = ["Epochs", "Too sure", "Formulas", "Precision", "Adv_Loss", "Adv_Alpha", "Gain of Adv_Alpha"]
+    lines = [head]
+    for row in entry["rows"]:
+        cells = {(c["form"], c["precision"], c["direction"]): c["accuracy"] for c in row["cells"]}
+        for gain in row["gains"]:
+            both = (spread(cells[gain["form"], gain["precision"], name]) for name in ("adv_loss", "adv_alpha"))
+            more = f"{gain['mean']:+.4f}" + (f" ± {gain['std']:.4f}" if gain["std"] is not None else "")
+            about = [str(row["epochs"]), figure(row["sure"]["mean"]), gain["form"], gain["precision"]]
+            lines.append([*about, *both, more])
+    return lines
+
+
+def frontier(entry: dict[str, Any]) -> Lines:
+    """A line for each variant: what training takes, also as a share of the longest PGD training's; gains over both."""
+    lines = [["Method", "Change", "Epochs", "Core-seconds", "of PGD's", "Clean", "Adv_Loss", "Worst case"]]
+    lines[0] += ["Over LWA", "Over PGD"]
+    for row in entry["rows"]:
+        about = [row["curve"] or row["method"], row["change"], str(row["epochs"])]
+        about += [f"{row['seconds']['mean']:.0f}", f"{row['share']['mean']:.2f}"]
+        gains = ["" if row[over] is None else signed(row[over]) for over in ("gain", "lead")]
+        lines.append([*about, *(spread(row[column]) for column in ("clean", "adv_loss", "worst")), *gains])
+    return lines
+
+
+def choice(entry: dict[str, Any]) -> Lines:
+    """A line for each candidate."""
+    lines = [["Method", "Change", "Epochs", "Clean", "Adv_Loss", "Worst case", "Over PGD"]]
+    for row in entry["rows"]:
+        about = [row["method"], row["change"], str(row["epochs"])]
+        columns = (spread(row[column]) for column in ("clean", "adv_loss", "worst"))
+        lines.append([*about, *columns, signed(row["lead"]) if row["lead"] else ""])
+    return lines

@@ -138,7 +138,10 @@ def frontier(entry: dict[str, Any]) -> Any:
     left, right = canvas.subplots(1, 2, width_ratios=(2, 3))
     accuracy = "worst-case accuracy, L2 radius 1.5"
     single = [row for row in entry["rows"] if not row["curve"]]
-    ranked(left, single, [row for row in entry["rows"] if row["variant"] == "LWA"], "LWA, unchanged", COLOURS["LWA"])
+    unchanged = [row for row in entry["rows"] if row["variant"] == "LWA"]
+    ranked(left, single, unchanged, "LWA, unchanged", COLOURS["LWA"])
+    if unchanged:
+        left.legend(frameon=False)
     left.set(xlabel=accuracy, title="one change, as long a training")
     names = dict.fromkeys(row["curve"] for row in entry["rows"] if row["curve"])
     for name, colour, mark in zip(names, (COLOURS["LWA"], *OTHERS), MARKS, strict=False):
@@ -171,9 +174,9 @@ def choice(entry: dict[str, Any]) -> Any:
     pgd = [row for row in entry["rows"] if row["method"] == "PGD"]
     longer = "".join(f"PGD training, {row['passes'] / rows[0]['passes']:.1f} times as long" for row in pgd)
     ranked(axes, rows, pgd, longer, OTHERS[0])
-    axes.set(
-        xlabel=f"worst-case accuracy, L2 radius 1.5, {entry['rows'][0]['n']:,} images left out", title=title(entry)
-    )
+    canvas.legend(frameon=False, loc="outside lower center")
+    images = f"{entry['rows'][0]['n']:,} training images left out"
+    axes.set(xlabel=f"worst-case accuracy, L2 radius 1.5, {images}", title=title(entry))
     axes.grid(alpha=0.3)
     return canvas
 
@@ -187,7 +190,6 @@ def ranked(axes: Any, rows: list[dict[str, Any]], beside: list[dict[str, Any]], 
     for row in beside:
         axes.axvline(row["worst"]["mean"], color=colour, label=label)
         axes.axvspan(*(row["worst"]["mean"] + bars(row).ravel() * (-1, 1)), color=colour, alpha=0.15)
-        axes.legend(frameon=False)
 
 
 def bars(row: dict[str, Any]) -> np.ndarray:

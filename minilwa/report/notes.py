@@ -184,6 +184,6 @@ def choice(entry: dict[str, Any]) -> list[str]:
     return [
         f"The worst case is over {attacks} alone, with fewer starts than the frontier's, on {entry['rows'][0]['n']:,} "
         "training images that the split leaves out: no test image was looked at.",
-        "The frontier's five steps of half of c had been chosen before, in runs of this kind that left no records. One "
-        "seed ranks, and does not decide.",
+        "The frontier's five steps of half of c had been chosen before, with seed 10 on these images, in runs that "
+        "left no records. One seed ranks, and does not decide.",
     ]

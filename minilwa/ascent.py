@@ -34,7 +34,7 @@ def ascent(
     After each, r is projected on the ball ||r|| <= c, in L2 or Linf. It starts at 0, or with ``rng`` at a uniform draw
     from the ball. ``radius`` and ``relative`` give c as in `perturbation`; one step of the whole radius from 0 is that.
     Of several, one along a direction that is not finite is not taken, so that x + r is an image whatever the network.
-    InputError unless steps >= 1, stride > 0 and radius >= 0 are finite, and the norm is one of the two.
+    InputError unless steps >= 1, and stride > 0 and radius >= 0 are finite; for another norm, but for that one step.
     """
     if steps < 1:
         raise InputError("steps", steps, "a number >= 1")

@@ -67,7 +67,7 @@ def reproduce(options: Namespace) -> None:
         if EXPERIMENTS[name] is judge:  # what it left of every image stays where it is
             results[name] = entry
         write_json(out / f"{name}.json", results[name])
-        if EXPERIMENTS[name] in (tables, judge, factorial, variants, frontier, choice):
+        if EXPERIMENTS[name] not in (figure1, figure2):
             table = "\n\n".join([report.markdown(entry), *report.notes_on(entry)])
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_frontier import write_images
+from test_frontier import reproduced
 
 from minilwa.attacks import ATTACKS
 from minilwa.cli import main
@@ -68,20 +68,14 @@ def test_images_left_out_and_seeds_of_its_own_are_what_a_choice_needs(capsys, tm
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with results/ of three candidates under a weak attack, and report/ with summary.json."""
+    candidates = {name: choice.CANDIDATES[name] for name in NAMES}
+    options = ["--split", "paper", "--seed", "13"]
     folder = tmp_path_factory.mktemp("choice")
-    write_images(folder / "own.npz")
-    words = ["--data", str(folder / "own.npz"), "--split", "paper", "--epochs", "4", "--batch", "30", "--seed", "13"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(choice, "ATTACKED_BY", FEW)
-        patch.setattr(choice, "CANDIDATES", {name: choice.CANDIDATES[name] for name in NAMES})
-        assert main(["reproduce", "frontier-choice", *words, "--json", "choice.json"]) == 0
-        assert main(["report", "--json", "summary.json"]) == 0
-    return folder
+    return reproduced(folder, "frontier-choice", options, choice, ATTACKED_BY=FEW, CANDIDATES=candidates)
 
 
 def test_what_is_reported_is_what_was_measured_the_best_first(made):
-    records = {r["variant"]: r for r in json.loads((made / "choice.json").read_text())["rows"]}
+    records = {r["variant"]: r for r in json.loads((made / "frontier-choice.json").read_text())["rows"]}
     (entry,) = json.loads((made / "summary.json").read_text())["experiments"].values()
     rows = entry["rows"]
     assert {row["variant"] for row in rows} == set(records) == set(NAMES)

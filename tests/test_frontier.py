@@ -40,19 +40,26 @@ def write_images(path):
     np.savez(path, x_train=x[:90], y_train=y[:90], x_test=x[90:], y_test=y[90:])
 
 
+def reproduced(folder, experiment, options, module, **planted):
+    """``folder`` with what an experiment and a report leave there, names of its module ``planted`` meanwhile."""
+    write_images(folder / "own.npz")
+    words = ["--data", str(folder / "own.npz"), "--epochs", "4", "--batch", "30", *options]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, value in planted.items():
+            patch.setattr(module, name, value)
+        assert main(["reproduce", experiment, *words, "--json", f"{experiment}.json"]) == 0
+        assert main(["report", "--json", "summary.json"]) == 0
+    return folder
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with results/ of some variants and two seeds under weak attacks, and report/ with summary.json."""
+    variants = {name: frontier.VARIANTS[name] for name in NAMES}
+    options = ["--protocol", "paper", "--seeds", "2"]
     folder = tmp_path_factory.mktemp("frontier")
-    write_images(folder / "own.npz")
-    words = ["--data", str(folder / "own.npz"), "--protocol", "paper", "--epochs", "4", "--batch", "30", "--seeds", "2"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(frontier, "ATTACKED_BY", FEW)
-        patch.setattr(frontier, "VARIANTS", {name: frontier.VARIANTS[name] for name in NAMES})
-        assert main(["reproduce", "frontier", *words, "--json", "frontier.json"]) == 0
-        assert main(["report", "--json", "summary.json"]) == 0
-    return folder
+    return reproduced(folder, "frontier", options, frontier, ATTACKED_BY=FEW, VARIANTS=variants)
 
 
 @pytest.fixture(scope="module")

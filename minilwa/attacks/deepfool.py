@@ -41,7 +41,8 @@ def deepfool(
         r <- r + min over j of |z_y - z_j| / ||D_j||_*, along D_j, all at x_hat = x + (1 + overshoot) r
 
     Misclassified samples come back unchanged. With ``clip`` every iterate is set back into [0, 1], and pixels on a wall
-    of that box count in D_j only where it leads them inwards. InputError unless ``steps`` >= 1 and ``overshoot`` >= 0.
+    of that box count in D_j only where it leads them inwards. InputError unless ``steps`` >= 1 and ``overshoot`` >= 0,
+    and for a norm that there is not.
     """
     exponent(norm)
     check_counts(steps=steps)

@@ -28,7 +28,7 @@ def noise(
 
     A draw is Gaussian and scaled to the radius (in L2: uniform on the sphere); in Linf its signs alone, a corner of the
     cube. Misclassified samples come back unchanged. With ``clip`` pixels are set back into [0, 1]. InputError unless
-    the radius is finite and >= 0, and the count of draws >= 1.
+    the radius is finite and >= 0 and the count of draws >= 1, and for a norm that there is not.
     """
     check_radius(radius)
     exponent(norm)

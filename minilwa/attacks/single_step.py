@@ -27,7 +27,7 @@ def single_step(
     """x_hat ``(N, *shape)``: x plus the direction ``along``, its ``norm`` set to ``radius`` (section 3.1).
 
     Misclassified samples come back unchanged. With ``clip`` pixels are set back into [0, 1]. A direction that is not
-    finite is none. InputError unless the radius is finite and >= 0.
+    finite is none. InputError unless the radius is finite and >= 0, and for a norm that there is not.
     """
     check_radius(radius)
     exponent(norm)

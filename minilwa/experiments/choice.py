@@ -16,8 +16,7 @@ from typing import Any
 from minilwa.attacks import ATTACKS
 from minilwa.backend import Array
 from minilwa.errors import InputError
-from minilwa.experiments import frontier
-from minilwa.experiments.frontier import NETWORK, REFERENCE, VARIANTS, Variant, plan_for
+from minilwa.experiments.frontier import NETWORK, REFERENCE, VARIANTS, Variant, measured_on, plan_for
 from minilwa.experiments.protocols import RADIUS, Plan
 from minilwa.experiments.runs import Setting, Unit, gathered
 
@@ -51,15 +50,15 @@ def units(setting: Setting, name: str = "frontier-choice") -> list[Unit]:
         hint = f"Choose --seed {OWN}, say: the frontier reports trainings of its own."
         raise InputError("seed", min(setting.seeds), f"a number >= {OWN}", hint)
     return [
-        Unit(name, plan_for(setting, variant, label, seed), partial(measured, variant=variant))
+        Unit(name, plan_for(setting, variant, label, seed), measured)
         for seed in setting.seeds
         for label, variant in CANDIDATES.items()
     ]
 
 
-def measured(setting: Setting, plan: Plan, variant: Variant) -> dict[str, Any]:
+def measured(setting: Setting, plan: Plan) -> dict[str, Any]:
     """What `frontier.measured` tells, of images that the split leaves out and under fewer attacks."""
-    return frontier.measured_on(*left_out(setting), setting, plan, variant, ATTACKED_BY)
+    return measured_on(*left_out(setting), setting, plan, CANDIDATES[plan.variant], ATTACKED_BY)
 
 
 def left_out(setting: Setting) -> tuple[Array, Array]:

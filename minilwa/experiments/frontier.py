@@ -30,7 +30,7 @@ from minilwa.training import shuffled_batches
 NETWORK = "mlp"
 WIDTHS = (500, 500)  # the authors', for LWA
 IMAGES = 1000  # the first test images
-TIMED = 30  # timed at the start of the training, and as many at its end
+TIMED = 30  # steps at the start of the training, and as many at its end
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,11 @@ def search(setting: Setting, rows: Sequence[tuple[str, str]], jobs: int) -> Sett
 def candidates(setting: Setting, network: str, row: str) -> list[Unit]:
     """A unit for each point of the row's grid, less what the user has set."""
     grid = {key: values for key, values in GRIDS[network][row].items() if key not in setting.recipe}
+    usual = SEARCH_EPOCHS[network]
     units = []
     for values in product(*grid.values()):
         changes = dict(zip(grid, values, strict=True))
-        epochs = min(SEARCH_EPOCHS[network], setting.recipe.get("epochs", SEARCH_EPOCHS[network]))
+        epochs = min(usual, setting.recipe.get("epochs", usual))
         plan = setting.plan(network, row, SEED, label=label(row, changes), epochs=epochs, **changes)
         units.append(Unit(network, plan, score))
     return units

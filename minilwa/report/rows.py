@@ -10,6 +10,9 @@ from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import ROWS, Plan
 from minilwa.report.intervals import Record, band, grouped, paired, statistics
 
+SOURCES = {"paper", "notebooks"}
+CELL = ("form", "precision", "direction")
+
 
 def table(records: Sequence[Record], experiment: str) -> list[Record]:
     """A row for each method: statistics of every column, and what the paper and its authors' notebooks have."""
@@ -151,7 +154,3 @@ def worst_case_over(other: dict[int, Record], found: Sequence[Record]) -> Record
     both = [(record, other[record["seed"]]) for record in found if record["seed"] in other]
     gains = [a["worst"] - b["worst"] for a, b in both if a is not b]
     return statistics(gains) if gains else None
-
-
-SOURCES = {"paper", "notebooks"}
-CELL = ("form", "precision", "direction")

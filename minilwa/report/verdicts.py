@@ -18,7 +18,7 @@ from minilwa.report.judged import missing_attacks
 from minilwa.report.numbers import listed
 from minilwa.report.text import NAMES, PROTOCOLS, Lines
 
-Experiments = dict[str, Record]  # by key, as `aggregate.collect` gives them
+Experiments = dict[str, Record]  # by key, as `entries.collect` gives them
 SEEDS = {"table1": 5, "judge-table1": 5, "factorial": 5}  # to be asked for; 3 of the others
 OPEN = (NOT_DECIDED, NOT_TESTED)
 

@@ -18,7 +18,7 @@ from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
-from minilwa.experiments import choice, factorial, figure1, figure2, frontier, judge, tables, variants
+from minilwa.experiments import choice, factorial, figure1, figure2, first_epoch, frontier, judge, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
 from minilwa.experiments.search import search
@@ -38,6 +38,7 @@ EXPERIMENTS: dict[str, Any] = {
     "figure2": figure2,
     "factorial": factorial,
     "variants": variants,
+    "first-epoch": first_epoch,
     "cifar10": tables,
     **{f"judge-{table}": judge for table in tables.NETWORK},
     "frontier": frontier,
@@ -71,7 +72,7 @@ def reproduce(options: Namespace) -> None:
             table = "\n\n".join([report.markdown(entry), *report.notes_on(entry)])
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")
-        if EXPERIMENTS[name] in (figure1, figure2, frontier, choice):
+        if EXPERIMENTS[name] in (figure1, figure2, first_epoch, frontier, choice):
             report.draw(entry, out / name)
     if options.json:
         write_json(options.json, results if options.what == "all" else results[options.what])

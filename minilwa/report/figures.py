@@ -116,6 +116,26 @@ def factorial(entry: dict[str, Any]) -> Any:
     return canvas
 
 
+def first_epoch(entry: dict[str, Any]) -> Any:
+    """The accuracy of every seed after one epoch, clean and attacked, a line for each setting."""
+    rows = entry["rows"]
+    canvas = new_figure(7.4, 0.5 * len(rows) + 1.6)
+    axes = canvas.subplots()
+    for shift, column, mark, colour in zip((-0.15, 0.15), ("clean", "adv_loss"), MARKS, OTHERS, strict=False):
+        points = [(value, i + shift) for i, row in enumerate(rows) for value in row[column]["values"]]
+        label = {"clean": "as they are"}.get(column) or f"under {TITLES[column]}"
+        axes.plot(*np.transpose(points), mark, color=colour, alpha=0.6, label=label)
+    settings = [f"{row['method']}, rate {row['rate']:g}, c = {row['radius']:g}" for row in rows]
+    axes.set_yticks(range(len(rows)), settings)
+    axes.invert_yaxis()
+    images = f"{rows[0]['n']:,} test images"
+    axes.set(xlabel=f"accuracy after one epoch on {images}, a mark for each seed", xlim=(0, 1))
+    axes.set_title(fill(f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}", 66))
+    axes.grid(alpha=0.3)
+    canvas.legend(frameon=False, ncols=2, loc="outside lower center")
+    return canvas
+
+
 def judgement(entry: dict[str, Any]) -> Any:
     """The worst case over attacks, over the radius, by method."""
     canvas = new_figure(6.4, 4.2)

@@ -37,6 +37,7 @@ KINDS = {
     "figure2": Kind(rows.figure2, lines.figure2, tidy.figure2, figures.figure2),
     "factorial": Kind(rows.factorial, lines.factorial, tidy.factorial, figures.factorial, notes.factorial),
     "variants": Kind(rows.variants, lines.table, tidy.table, figures.variants, notes.variants),
+    "first-epoch": Kind(rows.first_epoch, lines.first_epoch, tidy.first_epoch, figures.first_epoch, notes.first_epoch),
     **dict.fromkeys(
         JUDGED,
         Kind(judged.judgement, judged_lines.judgement, tidy.judgement, figures.judgement, notes.judgement),

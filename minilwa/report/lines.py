@@ -59,6 +59,16 @@ def factorial(entry: dict[str, Any]) -> Lines:
     return lines
 
 
+def first_epoch(entry: dict[str, Any]) -> Lines:
+    """A line for each setting: of how many seeds it began to learn, and the accuracies of these."""
+    lines = [["Method", "Rate", "Radius", "Learning", "Clean, where learning", "Adv_Loss, where learning"]]
+    for row in entry["rows"]:
+        of_these = [row[f"{key}_learned"] for key in ("clean", "adv_loss")]
+        about = [row["method"], f"{row['rate']:g}", f"{row['radius']:g}", f"{len(row['learned'])} of {row['seeds']}"]
+        lines.append([*about, *(spread(found) if found else "" for found in of_these)])
+    return lines
+
+
 def frontier(entry: dict[str, Any]) -> Lines:
     """A line for each variant: what training takes, also as a share of the longest PGD training's; gains over both."""
     lines = [["Method", "Change", "Epochs", "Core-seconds", "of PGD's", "Clean", "Adv_Loss", "Worst case"]]

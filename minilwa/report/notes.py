@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minilwa.experiments import judge
+from minilwa.experiments.first_epoch import LEARNED
 from minilwa.report.judged import at_one_radius, missing_attacks
 from minilwa.report.numbers import figure, listed, signed
 from minilwa.report.text import TITLES
@@ -40,6 +41,14 @@ def variants(entry: dict[str, Any]) -> list[str]:
         "A name tells what is changed of the settings that the row has in Table 1: “at” is the number of layers before "
         "the representation, “along” what training moves its images along, “droppedlast” puts dropout before the last "
         "layer alone. “masks” is the same network attacked by gradients that are taken with dropout on.",
+    ]
+
+
+def first_epoch(entry: dict[str, Any]) -> list[str]:
+    """What counts as learning."""
+    return [
+        f"A network is learning if after one epoch it is right on more than {LEARNED:.0%} of the test images. The "
+        "radii are the search's grid; rates are what it chose for the row, or the protocol's, but for 0.01."
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minilwa.experiments.choice import CANDIDATES
+from minilwa.experiments.first_epoch import LEARNED
+from minilwa.experiments.first_epoch import VARIANTS as BEGUN
 from minilwa.experiments.frontier import PLAIN, REFERENCE, VARIANTS
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import ROWS, Plan
@@ -40,6 +42,22 @@ def variants(records: Sequence[Record]) -> list[Record]:
         for variant, same in grouped(found, "variant", [method]).items():
             row = {"variant": variant} | table_row("table1", same)
             rows.append({key: value for key, value in row.items() if variant == method or key not in SOURCES})
+    return rows
+
+
+def first_epoch(records: Sequence[Record]) -> list[Record]:
+    """A row for each setting: which seeds began to learn, and the accuracies of all and of those, None if of none."""
+    rows = []
+    for variant, found in grouped(records, "variant", BEGUN).items():
+        plan, n = Plan.read(found[0]["plan"]), found[0]["n"]
+        row: Record = {"method": plan.method.name, "variant": variant, "seeds": len(found), "n": n}
+        row |= {"rate": plan.recipe.rate, "radius": plan.method.radius}
+        learned = [record for record in found if record["clean"] > LEARNED]
+        row["learned"] = [record["seed"] for record in learned]
+        for key in ("clean", "adv_loss"):
+            row[key] = statistics([record[key] for record in found], n)
+            row[f"{key}_learned"] = statistics([r[key] for r in learned], n) if learned else None
+        rows.append(row)
     return rows
 
 

@@ -22,6 +22,7 @@ NAMES = {
     "figure2": "Figure 2, learning curves",
     "factorial": "Adv_Alpha against Adv_Loss",
     "variants": "Table 1 with settings changed",
+    "first-epoch": "The first epoch of a LeNet against its adversary",
     "judge-table1": "The networks of Table 1, judged",
     "judge-table2": "The networks of Table 2, judged",
     "judge-cifar10": "The networks of CIFAR-10, judged",

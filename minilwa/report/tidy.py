@@ -47,6 +47,14 @@ def judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, 
             yield about | {"attack": attack, "radius": radius} | _numbers(accuracy)
 
 
+def first_epoch(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line for each accuracy, over all seeds, and over those that began to learn, if any did."""
+    about |= {"rate": row["rate"], "radius": row["radius"]}
+    for column in ("clean", "adv_loss", "clean_learned", "adv_loss_learned"):
+        if row[column]:
+            yield about | {"column": column, "of_seeds": len(row[column]["values"])} | _numbers(row[column])
+
+
 def frontier(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A line for each accuracy, and for what each attack left."""
     about |= {"change": row["change"], "passes": row["passes"]}

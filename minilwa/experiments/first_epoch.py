@@ -1,0 +1,52 @@
+"""From how many initial weights does a LeNet begin to learn, while an adversary moves every image?
+
+LWA has no clean gradient: where the first steps follow an adversary that is too strong, a network can end at guessing
+and stay there. Goodfellow's method adds the clean gradient. Each setting trains for one epoch from each seed's weights,
+which is how the longer training of that seed begins.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minilwa.directions import direction
+from minilwa.evaluation import attacked_scores, clean_score
+from minilwa.experiments.protocols import GRIDS, RADIUS, Plan, label
+from minilwa.experiments.runs import Setting, Unit, gathered, trained
+
+NETWORK = "lenet"
+LARGEST, *SMALLER = sorted(GRIDS[NETWORK]["LWA"]["radius"], reverse=True)
+TRIED: tuple[tuple[str, dict[str, Any]], ...] = (  # the search's radii, at the rate that it chose or the protocol has
+    ("Goodfellow", {"radius": LARGEST}),
+    *(("LWA", {"radius": radius}) for radius in (LARGEST, *SMALLER)),
+    ("LWA", {"radius": LARGEST, "rate": 0.01}),
+)
+CUT = {"epochs": 1}
+VARIANTS = [label(row, changes | CUT) for row, changes in TRIED]
+LEARNED = 0.5  # of the test images right: far above guessing, and below what a network that learns has by then
+
+
+def units(setting: Setting, name: str = "first-epoch") -> list[Unit]:
+    """A unit for each setting and seed."""
+    return [
+        Unit(name, plan_of(setting, row, changes, seed), measured) for seed in setting.seeds for row, changes in TRIED
+    ]
+
+
+def plan_of(setting: Setting, row: str, changes: dict[str, Any], seed: int) -> Plan:
+    """The row's training, cut off after one epoch."""
+    return setting.plan(NETWORK, row, seed, **changes, **CUT, label=label(row, changes | CUT))
+
+
+def measured(setting: Setting, plan: Plan) -> dict[str, Any]:
+    """Accuracy on the test images, as they are and under Adv_Loss, as plain JSON data."""
+    network, (x, y) = trained(setting, plan), setting.test_images(plan)
+    clean = clean_score(network, x, y)
+    (attacked,) = attacked_scores(network, x, y, direction("adv_loss", setting.formulas), [RADIUS[NETWORK]])
+    about = {"method": plan.method.name, "variant": plan.variant, "seed": plan.recipe.seed, "n": clean.n}
+    return about | {"clean": clean.accuracy, "adv_loss": attacked.accuracy}
+
+
+def summary(setting: Setting, name: str = "first-epoch") -> dict[str, Any]:
+    """The configuration, and the records of every setting and seed."""
+    return gathered(setting, units(setting, name), radius=RADIUS[NETWORK])

@@ -14,6 +14,7 @@ from minilwa.report.claims.figures import prediction
 from minilwa.report.claims.training import comparable_changed
 from minilwa.report.entries import entry
 from minilwa.report.intervals import statistics
+from minilwa.report.kinds import notes_on
 from minilwa.report.numbers import figure
 from minilwa.report.text import caption
 from minilwa.report.verdict_page import as_html, as_markdown
@@ -39,11 +40,15 @@ def with_plan(record, network="mlp", protocol="paper"):
     return record | {"plan": asdict(plan)}
 
 
-def table_of(accuracy, seeds=5, noise=0.001, experiment="table1", protocol="paper", data="mnist", n=10000):
-    """A table whose networks have these accuracies, by method in the order of COLUMNS, up to noise between seeds."""
+def table_of(accuracy, seeds=5, noise=0.001, experiment="table1", protocol="paper", data="mnist", n=10000, guessing=()):
+    """A table whose networks have these accuracies, by method in the order of COLUMNS, up to noise between seeds.
+
+    Those whose (method, seed) is in ``guessing`` have a tenth in every column.
+    """
     rng, records = np.random.default_rng(3), []
     for seed, method in product(range(seeds), accuracy):
         values = np.clip(accuracy[method] + rng.normal(0, noise, len(COLUMNS)), 0, 1)
+        values = np.full(len(COLUMNS), 0.1) if (method, seed) in guessing else values
         record = {"method": method, "seed": seed, "n": n, "zero_gradients": {"adv_loss": 0}}
         record |= dict(zip(COLUMNS, values.tolist(), strict=True))
         records.append(with_plan(record, NETWORK[experiment], protocol))
@@ -229,6 +234,20 @@ def test_the_worst_case_is_told_apart_from_the_papers_attacks():
     assert "Under the worst case: LWA .80" in told["sentence"]
     unknown = verdict("b", table_of(IN_ORDER))
     assert unknown["worst_case"] == "not tested"
+
+
+def test_a_seed_that_did_not_learn_is_named_wherever_it_counts():
+    entry = table_of(IN_ORDER, experiment="table2", guessing={("LWA", 2), ("Normal", 0)})
+    told = "Did not learn, by clean accuracy: Normal, seed 0 (.100) and LWA, seed 2 (.100)."
+    assert notes_on(entry)[-1] == told
+    for letter in "abc":
+        found = [f["sentence"] for f in verdict(letter, entry)["findings"] if f["key"]]
+        assert found
+        assert all(told in sentence for sentence in found)
+    assert status("b", "table2", entry) == "not decided"
+    whole = table_of(IN_ORDER, experiment="table2")
+    assert len(notes_on(whole)) == 1
+    assert not any("Did not learn" in f["sentence"] for letter in "abc" for f in verdict(letter, whole)["findings"])
 
 
 def test_two_protocols_that_differ_give_a_part():

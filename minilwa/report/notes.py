@@ -20,7 +20,23 @@ def table(entry: dict[str, Any]) -> list[str]:
         if sum(counts)
     ]
     told = f"Zero gradients, so images that stayed where they were: {'; '.join(found) or 'none'}."
-    return [told, *filter(None, [with_dropout(entry).strip()])]
+    return [told, *filter(None, [remarks(entry).strip()])]
+
+
+def remarks(entry: dict[str, Any]) -> str:
+    """What a reader of these figures must know of the networks, each sentence after a space; empty if nothing."""
+    return with_dropout(entry) + unlearned(entry)
+
+
+def unlearned(entry: dict[str, Any]) -> str:
+    """Which networks have less than half of the clean accuracy that the same training reaches from another seed."""
+    found = [
+        f"{row['method']}, seed {seed} ({figure(accuracy)})"
+        for row in entry["rows"]
+        for seed, accuracy in zip(row["seed_numbers"], row["validation"]["values"], strict=True)
+        if accuracy < max(row["validation"]["values"]) / 2
+    ]
+    return f" Did not learn, by clean accuracy: {listed(found)}." if found else ""
 
 
 def with_dropout(entry: dict[str, Any]) -> str:
@@ -67,7 +83,7 @@ def judgement(entry: dict[str, Any]) -> list[str]:
         f"PGD, Square, noise and the single steps were run at no other radii than {listed(radii)}. Between these the "
         "worst case is that of the attacks which look for the least distance, so its curve, its distances and its "
         "radius down to chance are upper bounds.",
-        *filter(None, [with_dropout(entry).strip()]),
+        *filter(None, [remarks(entry).strip()]),
         f"Checked: {checked(entry['rows'][0])}.",
         *where(entry),
         *spared(entry),

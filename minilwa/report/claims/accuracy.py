@@ -16,7 +16,7 @@ from minilwa.report.claims.evidence import (
     sizes,
 )
 from minilwa.report.intervals import Record, statistics
-from minilwa.report.notes import half_width, with_dropout
+from minilwa.report.notes import half_width, remarks
 from minilwa.report.numbers import figure, listed, signed
 
 NO_COST = (
@@ -50,9 +50,9 @@ def no_cost(entry: Record) -> Decision:
     if "Goodfellow" in robust:
         told += f" (LWA minus Goodfellow: {signed(sheet.gap('validation', 'LWA', 'Goodfellow'))})"
     if len(sheet.seeds) < 2:
-        return Decision(NOT_DECIDED, f"{ONE_SEED} {told}.{with_dropout(entry)}", evidence)
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {told}.{remarks(entry)}", evidence)
     margin = resolution(entry, "Normal")
-    told += f"; the test set resolves {figure(margin, 4)}.{sizes(entry)}{with_dropout(entry)}"
+    told += f"; the test set resolves {figure(margin, 4)}.{sizes(entry)}{remarks(entry)}"
     return Decision(at_no_loss(gap, margin), told, evidence)
 
 
@@ -67,6 +67,7 @@ def most_accurate(entry: Record) -> Decision:
     found = {other: at_no_loss(gap, resolution(entry, other)) for other, gap in gaps.items()}
     ahead = [f"{other} ({signed(gaps[other])})" for other in others if found[other] == NOT_REPRODUCED]
     told = f"LWA is less accurate than {listed(ahead)}." if ahead else "No method is seen to be more accurate than LWA."
+    told += remarks(entry)
     statuses = set(found.values())
     return Decision(next(s for s in (NOT_REPRODUCED, NOT_DECIDED, REPRODUCED) if s in statuses), told, evidence)
 

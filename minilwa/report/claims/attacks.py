@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_REPRODUCED, ONE_SEED, PARTLY, REPRODUCED, Decision, side
 from minilwa.report.intervals import Record, statistics
+from minilwa.report.notes import unlearned
 from minilwa.report.numbers import figure, listed, plus, signed
 from minilwa.report.text import Lines
 
@@ -31,7 +32,7 @@ def in_every_row(entry: Record) -> Decision:
     pairs = [(row["method"], *(figure(row["paper"][c]) for c in ("adv_loss", "adv_alpha"))) for row in against]
     found = [f"{method} ({loss} right under Adv_Loss, {alpha} under Adv_Alpha)" for method, loss, alpha in pairs]
     remark = f" In the paper's own table it breaks fewer in the row {listed(found)}." if found else ""
-    return over_rows(gains, "Adv_Alpha breaks more than Adv_Loss", remark, evidence)
+    return over_rows(gains, "Adv_Alpha breaks more than Adv_Loss", remark + unlearned(entry), evidence)
 
 
 def over_sign(entry: Record) -> Decision:
@@ -43,7 +44,8 @@ def over_sign(entry: Record) -> Decision:
         gaps = (difference(row, "adv_loss_sign", other) for other in ("adv_loss", "adv_alpha"))
         evidence.append([row["method"], *map(signed, gaps), signed(gain)])
         gains[row["method"]] = gain
-    return over_rows(gains, "Adv_Loss_Sign breaks fewer than both, by more than they differ,", "", evidence)
+    told = "Adv_Loss_Sign breaks fewer than both, by more than they differ,"
+    return over_rows(gains, told, unlearned(entry), evidence)
 
 
 def over_rows(gains: dict[str, Record], told: str, remark: str, evidence: Lines) -> Decision:

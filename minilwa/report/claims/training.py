@@ -24,7 +24,7 @@ from minilwa.report.claims.evidence import (
     where,
 )
 from minilwa.report.intervals import Record, statistics
-from minilwa.report.notes import half_width, with_dropout
+from minilwa.report.notes import half_width, remarks
 from minilwa.report.numbers import figure, listed, signed
 
 MOST_ROBUST = (
@@ -59,7 +59,7 @@ def most_robust(entry: Record) -> Decision:
     pairs = [(one, other) for one, others in ranks.items() for other in others]
     evidence = sheet.lines(pairs, sheet.attacked)
     if len(sheet.seeds) < 2:
-        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}{with_dropout(entry)}", evidence)
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}{remarks(entry)}", evidence)
     nearest = {
         one: {column: min(side(sheet.gap(column, one, other)) for other in others) for column in sheet.attacked}
         for one, others in ranks.items()
@@ -72,7 +72,7 @@ def most_robust(entry: Record) -> Decision:
         gap = signed(sheet.gap(column, "LWA", rival))
         words.append(f"under {titles([column])} LWA minus {rival} is {gap}")
     words.append(f"Goodfellow's is ahead of the other three {where(follows, sheet.attacked)}")
-    told = f"{'; '.join(words)}. {sheet.ranking()}{in_print(entry)}{with_dropout(entry)}"
+    told = f"{'; '.join(words)}. {sheet.ranking()}{in_print(entry)}{remarks(entry)}"
     if leads == follows == sheet.attacked:
         return Decision(REPRODUCED, told, evidence)
     if behind["LWA"] == sheet.attacked:

@@ -136,7 +136,7 @@ def train_network(options: Namespace) -> None:
     low, high = found.interval()
     print(f"{options.out}: {options.network} trained by {chosen.name} on {dataset.name}")
     print(f"accuracy on {found.n} test images: {found.accuracy:.4f}  [{low:.4f}, {high:.4f}]")
-    if found.accuracy < 2 / dataset.classes:
+    if not found.beyond_guessing(dataset.classes):
         print("That is hardly better than guessing: a lower --rate or --radius may help.")
     if options.json:
         settings = {"data": dataset.name, "images": [len(dataset.x_train), len(dataset.x_test)], "recipe": vars(recipe)}

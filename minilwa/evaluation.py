@@ -38,6 +38,10 @@ class Score:
         found = binomtest(self.correct, self.n).proportion_ci(confidence, method="wilson")
         return float(found.low), float(found.high)
 
+    def beyond_guessing(self, classes: int) -> bool:
+        """Whether the accuracy is more than a tenth of the way from that of guessing among ``classes`` to 1."""
+        return self.accuracy > 1 / classes + (1 - 1 / classes) / 10
+
     def describe(self) -> dict[str, Any]:
         """All of it as plain JSON data."""
         return {"accuracy": self.accuracy, "interval": self.interval(), **asdict(self)}

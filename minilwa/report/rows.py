@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minilwa.experiments.choice import CANDIDATES
-from minilwa.experiments.first_epoch import LEARNED
 from minilwa.experiments.first_epoch import VARIANTS as BEGUN
 from minilwa.experiments.frontier import PLAIN, REFERENCE, VARIANTS
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
@@ -52,7 +51,7 @@ def first_epoch(records: Sequence[Record]) -> list[Record]:
         plan, n = Plan.read(found[0]["plan"]), found[0]["n"]
         row: Record = {"method": plan.method.name, "variant": variant, "seeds": len(found), "n": n}
         row |= {"rate": plan.recipe.rate, "radius": plan.method.radius}
-        learned = [record for record in found if record["clean"] > LEARNED]
+        learned = [record for record in found if record["learned"]]
         row["learned"] = [record["seed"] for record in learned]
         for key in ("clean", "adv_loss"):
             row[key] = statistics([record[key] for record in found], n)

@@ -171,3 +171,9 @@ def test_network_is_a_value(network):
     assert isinstance(network, Network)
     with pytest.raises(AttributeError):
         network.parameters = ()
+
+
+@pytest.mark.parametrize(("classes", "limit"), [(2, 55), (10, 19), (1000, 10)])
+def test_a_network_is_beyond_guessing_from_a_tenth_of_the_way_to_1(classes, limit):
+    assert Score(limit + 1, 100).beyond_guessing(classes)
+    assert not Score(limit, 100).beyond_guessing(classes)

@@ -110,4 +110,5 @@ def test_files_of_the_report(made):
         assert int(line["of_seeds"]) == len(row[line["column"]]["values"])
     drawn = stem.with_name(stem.name + ".svg").read_text()
     assert "LWA, rate 0.02, c = 1.7" in drawn
+    assert "0 of 2 learn" in drawn
     assert "a mark for each seed" in drawn

@@ -152,7 +152,6 @@ PROTOCOLS = {
 }
 
 SEARCH_EPOCHS = {"mlp": 5, "lenet": 5, "cifar": 2}
-SEARCH_STARTS = {"mlp": 9, "lenet": 9, "cifar": 2}  # further seeds from which a choice must begin to learn
 
 
 def label(row: str, changes: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from minilwa.checks import check_images, check_labels
 from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
-from minilwa.evaluation import adversarial_images, attacked_scores, clean_score, predict
+from minilwa.evaluation import adversarial_images, attacked_scores, beyond_guessing, clean_score, predict
 from minilwa.experiments import choice, factorial, figure1, figure2, first_epoch, frontier, judge, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
@@ -136,7 +136,7 @@ def train_network(options: Namespace) -> None:
     low, high = found.interval()
     print(f"{options.out}: {options.network} trained by {chosen.name} on {dataset.name}")
     print(f"accuracy on {found.n} test images: {found.accuracy:.4f}  [{low:.4f}, {high:.4f}]")
-    if not found.beyond_guessing(dataset.classes):
+    if not beyond_guessing(found.accuracy, dataset.classes):
         print("That is hardly better than guessing: a lower --rate or --radius may help.")
     if options.json:
         settings = {"data": dataset.name, "images": [len(dataset.x_train), len(dataset.x_test)], "recipe": vars(recipe)}

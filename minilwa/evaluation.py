@@ -38,13 +38,15 @@ class Score:
         found = binomtest(self.correct, self.n).proportion_ci(confidence, method="wilson")
         return float(found.low), float(found.high)
 
-    def beyond_guessing(self, classes: int) -> bool:
-        """Whether the accuracy is more than a tenth of the way from that of guessing among ``classes`` to 1."""
-        return self.accuracy > 1 / classes + (1 - 1 / classes) / 10
-
     def describe(self) -> dict[str, Any]:
         """All of it as plain JSON data."""
         return {"accuracy": self.accuracy, "interval": self.interval(), **asdict(self)}
+
+
+def beyond_guessing(accuracy: float, classes: int) -> bool:
+    """Whether it is more than twice that of guessing among ``classes``, or a tenth of the way from there to 1."""
+    guessing = 1 / classes
+    return accuracy > guessing + min(guessing, (1 - guessing) / 10)
 
 
 def parts(n: int, size: int = BATCH) -> Iterator[slice]:

@@ -1,8 +1,8 @@
-"""From how many initial weights does a LeNet begin to learn, while an adversary moves every image?
+"""From how many seeds does a LeNet begin to learn, while an adversary moves every image?
 
-LWA has no clean gradient: where the first steps follow an adversary that is too strong, a network can end at guessing
-and stay there. Goodfellow's method adds the clean gradient. Each setting trains for one epoch from each seed's weights,
-which is how the longer training of that seed begins.
+LWA has no clean gradient; Goodfellow's method adds it, and moves images along the sign of the gradient. Each of the two
+is taken along the other's direction too. A setting trains for one epoch, which is how the longer training of that seed
+begins.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ from __future__ import annotations
 from typing import Any
 
 from minilwa.directions import direction
-from minilwa.evaluation import attacked_scores, clean_score
+from minilwa.evaluation import attacked_scores, beyond_guessing, clean_score
 from minilwa.experiments.protocols import GRIDS, RADIUS, Plan, label
 from minilwa.experiments.runs import Setting, Unit, gathered, trained
 
 NETWORK = "lenet"
 LARGEST, *SMALLER = sorted(GRIDS[NETWORK]["LWA"]["radius"], reverse=True)
+SLOW = 0.01
 TRIED: tuple[tuple[str, dict[str, Any]], ...] = (  # the search's radii, at the rate that it chose or the protocol has
     ("Goodfellow", {"radius": LARGEST}),
-    *(("LWA", {"radius": radius}) for radius in (LARGEST, *SMALLER)),
-    ("LWA", {"radius": LARGEST, "rate": 0.01}),
+    ("Goodfellow", {"radius": LARGEST, "along": "adv_loss"}),
+    ("LWA", {"radius": LARGEST}),
+    ("LWA", {"radius": LARGEST, "along": "adv_loss_sign"}),
+    *(("LWA", {"radius": radius}) for radius in SMALLER),
+    ("LWA", {"radius": LARGEST, "rate": SLOW}),
 )
 CUT = {"epochs": 1}
 VARIANTS = [label(row, changes | CUT) for row, changes in TRIED]
@@ -38,13 +42,13 @@ def plan_of(setting: Setting, row: str, changes: dict[str, Any], seed: int) -> P
 
 
 def measured(setting: Setting, plan: Plan) -> dict[str, Any]:
-    """Accuracy on the test images, as they are and under Adv_Loss, as plain JSON data."""
+    """Accuracy on the test images, as they are and under Adv_Loss, and whether it is beyond guessing, as JSON data."""
     network, (x, y) = trained(setting, plan), setting.test_images(plan)
     clean = clean_score(network, x, y)
     (attacked,) = attacked_scores(network, x, y, direction("adv_loss", setting.formulas), [RADIUS[NETWORK]])
     about = {"method": plan.method.name, "variant": plan.variant, "seed": plan.recipe.seed, "n": clean.n}
     about |= {"clean": clean.accuracy, "adv_loss": attacked.accuracy}
-    return about | {"learned": clean.beyond_guessing(setting.dataset.classes)}
+    return about | {"learned": beyond_guessing(clean.accuracy, setting.dataset.classes)}
 
 
 def summary(setting: Setting, name: str = "first-epoch") -> dict[str, Any]:

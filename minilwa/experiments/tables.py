@@ -49,6 +49,7 @@ def row(setting: Setting, plan: Plan, seen: Callable[[Direction], Direction] = l
         "seed": plan.recipe.seed,
         **{column: found[column].accuracy for column in COLUMNS},
         "n": found["validation"].n,
+        "classes": setting.dataset.classes,
         "intervals": {column: found[column].interval() for column in COLUMNS},
         "zero_gradients": {column: found[column].zero_gradients for column in DIRECTIONS},
     }

@@ -119,14 +119,15 @@ def factorial(entry: dict[str, Any]) -> Any:
 def first_epoch(entry: dict[str, Any]) -> Any:
     """The accuracy of every seed after one epoch, clean and attacked, a line for each setting."""
     rows = entry["rows"]
-    canvas = new_figure(7.4, 0.5 * len(rows) + 1.6)
+    canvas = new_figure(8.4, 0.5 * len(rows) + 1.6)
     axes = canvas.subplots()
-    for shift, column, mark, colour in zip((-0.15, 0.15), ("clean", "adv_loss"), MARKS, OTHERS, strict=False):
+    columns = (("clean", "as they are", -0.15), ("adv_loss", "under Adv_Loss", 0.15))
+    for (column, label, shift), mark, colour in zip(columns, MARKS, OTHERS, strict=False):
         points = [(value, i + shift) for i, row in enumerate(rows) for value in row[column]["values"]]
-        label = {"clean": "as they are"}.get(column) or f"under {TITLES[column]}"
         axes.plot(*np.transpose(points), mark, color=colour, alpha=0.6, label=label)
     settings = [
-        f"{row['method']}, rate {row['rate']:g}, c = {row['radius']:g}\n{len(row['learned'])} of {row['seeds']} learn"
+        f"{row['method']} along {TITLES[row['along']]}, rate {row['rate']:g}, c = {row['radius']:g}\n"
+        f"{len(row['learned'])} of {row['seeds']} learn"
         for row in rows
     ]
     axes.set_yticks(range(len(rows)), settings)
@@ -146,7 +147,7 @@ def judgement(entry: dict[str, Any]) -> Any:
     for row in entry["rows"]:
         curve(axes, row["worst"]["radii"], row["worst"]["curve"], COLOURS[row["method"]], label=row["method"])
     axes.axvline(entry["rows"][0]["radius"], color="grey", linewidth=0.8, linestyle=":")
-    axes.axhline(entry["rows"][0]["chance"], color="grey", linewidth=0.8, linestyle="--", label="guessing")
+    axes.axhline(1 / entry["rows"][0]["classes"], color="grey", linewidth=0.8, linestyle="--", label="guessing")
     axes.set(xlabel=RADIUS_LABEL, ylim=(0, 1), title=title(entry))
     axes.set(xlim=(0, None), ylabel=f"worst-case accuracy on {row['n']:,} test images")
     axes.legend(frameon=False)

@@ -34,7 +34,7 @@ def judgement(records: Sequence[Record]) -> list[Record]:
         if not (whole and clean):
             continue
         row: Record = {"method": method, "seeds": len(seeds), "seed_numbers": seeds, "n": whole[0]["n"]}
-        row |= {"radius": whole[0]["radius"], "chance": 1 / clean[0]["classes"]}
+        row |= {"radius": whole[0]["radius"], "classes": clean[0]["classes"]}
         row["attacks"] = {attack: one_attack(rs) for attack, rs in found.items()}
         row["validation"] = statistics([r["accuracy"] for r in clean], row["n"])
         sizes = {r["seed"]: np.array(r["sizes"]) for r in clean}

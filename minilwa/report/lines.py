@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minilwa.experiments.paper import COLUMNS
-from minilwa.report.numbers import figure, signed, spread
+from minilwa.report.numbers import bracket, figure, signed, spread
 from minilwa.report.text import TITLES, Lines
 
 
@@ -60,11 +60,12 @@ def factorial(entry: dict[str, Any]) -> Lines:
 
 
 def first_epoch(entry: dict[str, Any]) -> Lines:
-    """A line for each setting: of how many seeds it began to learn, and the accuracies of these."""
-    lines = [["Method", "Rate", "Radius", "Learning", "Clean, where learning", "Adv_Loss, where learning"]]
+    """A line for each setting: of how many seeds it began to learn, with Wilson's interval, and these' accuracies."""
+    lines = [["Method", "Along", "Rate", "Radius", "Learning", "Clean, where learning", "Adv_Loss, where learning"]]
     for row in entry["rows"]:
+        learning = f"{len(row['learned'])} of {row['seeds']} {bracket(row['learned_share']['wilson'], 2)}"
         of_these = [row[f"{key}_learned"] for key in ("clean", "adv_loss")]
-        about = [row["method"], f"{row['rate']:g}", f"{row['radius']:g}", f"{len(row['learned'])} of {row['seeds']}"]
+        about = [row["method"], TITLES[row["along"]], f"{row['rate']:g}", f"{row['radius']:g}", learning]
         lines.append([*about, *(spread(found) if found else "" for found in of_these)])
     return lines
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from minilwa.evaluation import beyond_guessing
 from minilwa.experiments import judge
+from minilwa.experiments.first_epoch import SLOW
 from minilwa.report.judged import at_one_radius, missing_attacks
 from minilwa.report.numbers import figure, listed, signed
 from minilwa.report.text import TITLES
@@ -28,12 +30,12 @@ def remarks(entry: dict[str, Any]) -> str:
 
 
 def unlearned(entry: dict[str, Any]) -> str:
-    """Which networks have less than half of the clean accuracy that the same training reaches from another seed."""
+    """Which networks are not beyond guessing."""
     found = [
         f"{row['method']}, seed {seed} ({figure(accuracy)})"
         for row in entry["rows"]
         for seed, accuracy in zip(row["seed_numbers"], row["validation"]["values"], strict=True)
-        if accuracy < max(row["validation"]["values"]) / 2
+        if not beyond_guessing(accuracy, row["classes"])
     ]
     return f" Did not learn, by clean accuracy: {listed(found)}." if found else ""
 
@@ -62,8 +64,9 @@ def variants(entry: dict[str, Any]) -> list[str]:
 def first_epoch(entry: dict[str, Any]) -> list[str]:
     """What counts as learning."""
     return [
-        "A network is learning if after one epoch its accuracy is more than a tenth of the way from guessing to 1. The "
-        "radii are the search's grid; rates are what it chose for the row, or the protocol's, but for 0.01."
+        "A network is learning if after one epoch it is right more than twice as often as guessing, or more than a "
+        "tenth of the way from there to always; brackets are the share's 95% Wilson interval. Radii are the search's "
+        f"grid; rates are what it chose for the row, or the protocol's, but for the last line's {SLOW:g}."
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minilwa.experiments.choice import CANDIDATES
-from minilwa.experiments.first_epoch import VARIANTS as BEGUN
+from minilwa.experiments.first_epoch import VARIANTS as FIRST_EPOCHS
 from minilwa.experiments.frontier import PLAIN, REFERENCE, VARIANTS
 from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import ROWS, Plan
@@ -24,6 +24,7 @@ def table_row(experiment: str, found: Sequence[Record]) -> Record:
     """The records of one row, all seeds."""
     row: Record = {"method": found[0]["method"], "seeds": len(found), "n": found[0]["n"]}
     row["seed_numbers"] = [r["seed"] for r in found]
+    row["classes"] = found[0].get("classes", 10)  # older records, of MNIST and CIFAR-10, do not tell
     row |= {column: statistics([r[column] for r in found], found[0]["n"]) for column in COLUMNS}
     zeros = found[0]["zero_gradients"]
     row["zero_gradients"] = {column: [r["zero_gradients"][column] for r in found] for column in zeros}
@@ -47,12 +48,13 @@ def variants(records: Sequence[Record]) -> list[Record]:
 def first_epoch(records: Sequence[Record]) -> list[Record]:
     """A row for each setting: which seeds began to learn, and the accuracies of all and of those, None if of none."""
     rows = []
-    for variant, found in grouped(records, "variant", BEGUN).items():
+    for variant, found in grouped(records, "variant", FIRST_EPOCHS).items():
         plan, n = Plan.read(found[0]["plan"]), found[0]["n"]
         row: Record = {"method": plan.method.name, "variant": variant, "seeds": len(found), "n": n}
-        row |= {"rate": plan.recipe.rate, "radius": plan.method.radius}
+        row |= {"along": plan.method.along, "rate": plan.recipe.rate, "radius": plan.method.radius}
         learned = [record for record in found if record["learned"]]
         row["learned"] = [record["seed"] for record in learned]
+        row["learned_share"] = statistics([float(record["learned"]) for record in found], len(found))
         for key in ("clean", "adv_loss"):
             row[key] = statistics([record[key] for record in found], n)
             row[f"{key}_learned"] = statistics([r[key] for r in learned], n) if learned else None

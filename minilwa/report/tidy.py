@@ -48,9 +48,9 @@ def judgement(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, 
 
 
 def first_epoch(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A line for each accuracy, over all seeds, and over those that began to learn, if any did."""
-    about |= {"rate": row["rate"], "radius": row["radius"]}
-    for column in ("clean", "adv_loss", "clean_learned", "adv_loss_learned"):
+    """A line for the share of seeds that began to learn, and for each accuracy over all, and over those if any did."""
+    about |= {key: row[key] for key in ("along", "rate", "radius")}
+    for column in ("learned_share", "clean", "adv_loss", "clean_learned", "adv_loss_learned"):
         if row[column]:
             yield about | {"column": column, "of_seeds": len(row[column]["values"])} | _numbers(row[column])
 

@@ -52,7 +52,7 @@ def over_rows(gains: dict[str, Record], told: str, remark: str, evidence: Lines)
     """Decided by in how many rows a difference lies above 0."""
     means = ", ".join(f"{method} {plus(gain['mean'])}" for method, gain in gains.items())
     if any(gain["interval"] is None for gain in gains.values()):
-        return Decision(NOT_DECIDED, f"{ONE_SEED} The differences: {means}.", evidence)
+        return Decision(NOT_DECIDED, f"{ONE_SEED} The differences: {means}.{remark}", evidence)
     up = [side(gain) > 0 for gain in gains.values()]
     words = f"{told} in {sum(up)} of {len(up)} rows ({means}).{remark}"
     return Decision(REPRODUCED if all(up) else PARTLY if any(up) else NOT_REPRODUCED, words, evidence)

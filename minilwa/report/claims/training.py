@@ -24,7 +24,7 @@ from minilwa.report.claims.evidence import (
     where,
 )
 from minilwa.report.intervals import Record, statistics
-from minilwa.report.notes import half_width, remarks
+from minilwa.report.notes import half_width, remarks, unlearned
 from minilwa.report.numbers import figure, listed, signed
 
 MOST_ROBUST = (
@@ -86,7 +86,7 @@ def dropout_helps(entry: Record) -> Decision:
     columns = ["validation", *sheet.attacked]
     evidence = sheet.lines([("Dropout", "Normal"), ("Goodfellow", "Normal")], columns)
     if len(sheet.seeds) < 2:
-        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}", evidence)
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}{unlearned(entry)}", evidence)
     (normal,) = (row for row in entry["rows"] if row["method"] == "Normal")
     gaps = {column: sheet.gap(column, "Dropout", "Normal") for column in columns}
     helps = [column for column in columns if side(gaps[column]) > 0]
@@ -97,7 +97,7 @@ def dropout_helps(entry: Record) -> Decision:
     words += f", and by no more than the test set resolves {where(vain, columns)}" if vain else ""
     words += f"; its gain is less than half of what Goodfellow's is {where(little, sheet.attacked)}"
     words += f", and more {where(much, sheet.attacked)}" if much else ""
-    words += f". {sheet.ranking()}{sizes(entry)}"
+    words += f". {sheet.ranking()}{sizes(entry)}{unlearned(entry)}"
     if set(sheet.attacked) <= set(vain):
         return Decision(NOT_REPRODUCED, words, evidence)
     if helps == columns and little == sheet.attacked:
@@ -117,13 +117,13 @@ def comparable(entry: Record) -> Decision:
     sheet = Sheet.of(entry, ("Goodfellow", "LWA_Rep"))
     evidence = sheet.lines([("LWA_Rep", "Goodfellow")], sheet.attacked)
     if len(sheet.seeds) < 2:
-        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}", evidence)
+        return Decision(NOT_DECIDED, f"{ONE_SEED} {sheet.ranking()}{unlearned(entry)}", evidence)
     margin = printed_margin()
     gaps = {column: sheet.gap(column, "LWA_Rep", "Goodfellow") for column in sheet.attacked}
     within = [c for c, gap in gaps.items() if -margin < gap["interval"][0] and gap["interval"][1] < margin]
     beyond = [column for column, gap in gaps.items() if is_beyond(gap, margin)]
     told = f"The two differ by less than {figure(margin)} {where(within, sheet.attacked)}, and by more "
-    told += f"{where(beyond, sheet.attacked)}. {sheet.ranking()}"
+    told += f"{where(beyond, sheet.attacked)}. {sheet.ranking()}{unlearned(entry)}"
     if within == sheet.attacked:
         return Decision(REPRODUCED, told, evidence)
     return Decision((PARTLY if within else NOT_REPRODUCED) if beyond else NOT_DECIDED, told, evidence)

@@ -6,7 +6,15 @@ from scipy.stats import norm as gaussian
 
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
-from minilwa.evaluation import Score, adversarial_images, attacked_scores, clean_score, moved, predict
+from minilwa.evaluation import (
+    Score,
+    adversarial_images,
+    attacked_scores,
+    beyond_guessing,
+    clean_score,
+    moved,
+    predict,
+)
 from minilwa.layers import dense, softmax
 from minilwa.networks import Network, create, mlp
 from minilwa.propositions import FORMS
@@ -173,7 +181,7 @@ def test_network_is_a_value(network):
         network.parameters = ()
 
 
-@pytest.mark.parametrize(("classes", "limit"), [(2, 55), (10, 19), (1000, 10)])
-def test_a_network_is_beyond_guessing_from_a_tenth_of_the_way_to_1(classes, limit):
-    assert Score(limit + 1, 100).beyond_guessing(classes)
-    assert not Score(limit, 100).beyond_guessing(classes)
+@pytest.mark.parametrize(("classes", "limit"), [(2, 0.55), (10, 0.19), (100, 0.02), (1000, 0.002)])
+def test_beyond_guessing_is_twice_it_or_a_tenth_of_the_way_to_1(classes, limit):
+    assert beyond_guessing(limit + 1e-6, classes)
+    assert not beyond_guessing(limit - 1e-6, classes)

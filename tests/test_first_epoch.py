@@ -10,7 +10,8 @@ from test_frontier import reproduced, write_images
 
 from minilwa.cli import main
 from minilwa.data import load as load_data
-from minilwa.evaluation import clean_score
+from minilwa.directions import direction
+from minilwa.evaluation import attacked_scores, clean_score
 from minilwa.experiments import first_epoch
 from minilwa.experiments.runs import Setting, Source, trained
 from minilwa.report.numbers import spread
@@ -23,6 +24,8 @@ TOLD = (  # of each setting by seed: clean, and under Adv_Loss
     ((0.3, 0.3), (0.7, 0.5)),
     ((0.1, 0.1), (0.2, 0.1)),
     ((0.6, 0.5), (0.8, 0.7)),
+    ((0.7, 0.5), (0.9, 0.8)),
+    ((0.8, 0.5), (0.9, 0.4)),
 )
 
 
@@ -34,10 +37,12 @@ def test_settings_differ_from_the_rows_of_table_2_in_what_their_names_say(tmp_pa
         plan, usual = unit.plan, setting.plan("lenet", unit.plan.method.name, unit.plan.recipe.seed)
         _, *changes = plan.variant.split("-")
         named = {"epochs1", f"radius{plan.method.radius:g}"}
+        named |= {f"along{plan.method.along}"} if plan.method.along != usual.method.along else set()
         named |= {f"rate{plan.recipe.rate:g}"} if plan.recipe.rate != usual.recipe.rate else set()
         assert set(changes) == named
         same = replace(usual.recipe, epochs=1, rate=plan.recipe.rate)
-        assert (plan.recipe, plan.method) == (same, replace(usual.method, radius=plan.method.radius))
+        moved = replace(usual.method, radius=plan.method.radius, along=plan.method.along)
+        assert (plan.recipe, plan.method) == (same, moved)
 
 
 def test_it_is_how_the_longer_training_of_that_seed_begins(tmp_path):
@@ -72,16 +77,17 @@ def test_what_is_measured_is_the_networks(made):
     for record in json.loads((made / "first-epoch.json").read_text())["rows"]:
         (path,) = (made / "results").glob(f"*/networks/lenet-{record['variant']}-seed{record['seed']}.npz")
         data = load_data(str(made / "own.npz"))
-        found = clean_score(load(path), data.x_test, data.y_test)
-        assert (record["clean"], record["n"]) == (found.accuracy, found.n)
+        x, y, network = data.x_test, data.y_test, load(path)
+        found = clean_score(network, x, y)
+        (attacked,) = attacked_scores(network, x, y, direction("adv_loss", "stable"), [1.5])
+        assert (record["clean"], record["adv_loss"], record["n"]) == (found.accuracy, attacked.accuracy, found.n)
         assert record["learned"] == (found.accuracy > 0.4)  # of three classes
-        assert 0 <= record["adv_loss"] <= record["clean"]
 
 
 def test_accuracies_are_told_of_the_seeds_that_learn(made):
     (entry,) = json.loads((made / "summary.json").read_text())["experiments"].values()
     assert [row["variant"] for row in entry["rows"]] == first_epoch.VARIANTS
-    assert [row["learned"] for row in entry["rows"]] == [[0, 1], [0], [1], [], [0, 1]]
+    assert [row["learned"] for row in entry["rows"]] == [[0, 1], [0], [1], [], [0, 1], [0, 1], [0, 1]]
     for row, accuracies in zip(entry["rows"], TOLD, strict=True):
         for key, values in zip(("clean", "adv_loss"), zip(*accuracies, strict=True), strict=True):
             assert row[key]["values"] == list(values)
@@ -95,20 +101,24 @@ def test_files_of_the_report(made):
     (stem,) = (path.with_suffix("") for path in (made / "report").glob("first-epoch*.md"))
     text = stem.with_name(stem.name + ".md").read_text()
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    assert [line[3] for line in lines[2:]] == ["2 of 2", "1 of 2", "1 of 2", "0 of 2", "2 of 2"]
+    all_two = "2 of 2 [.34, 1.00]"
+    one, none = "1 of 2 [.09, .91]", "0 of 2 [.00, .66]"
+    assert [line[4] for line in lines[2:]] == [all_two, one, one, none, all_two, all_two, all_two]
     for row, line in zip(entry["rows"], lines[2:], strict=True):
-        assert line[:3] == [row["method"], f"{row['rate']:g}", f"{row['radius']:g}"]
+        assert line[:1] + line[2:4] == [row["method"], f"{row['rate']:g}", f"{row['radius']:g}"]
         of_these = [row["clean_learned"], row["adv_loss_learned"]]
-        assert line[4:] == [spread(found) if found else "" for found in of_these]
-    assert "a tenth of the way from guessing to 1" in text
+        assert line[5:] == [spread(found) if found else "" for found in of_these]
+    directions = ["Adv_Loss_Sign", "Adv_Loss", "Adv_Loss", "Adv_Loss_Sign", "Adv_Loss", "Adv_Loss", "Adv_Loss"]
+    assert [line[1] for line in lines[2:]] == directions
+    assert "right more than twice as often as guessing" in text
     with open(stem.with_name(stem.name + ".csv"), newline="") as file:
         found = list(csv.DictReader(file))
-    assert len(found) == 4 * len(TOLD) - 2  # nothing where none learned
+    assert len(found) == 5 * len(TOLD) - 2  # nothing where none learned
     for line in found:
         row = next(row for row in entry["rows"] if row["variant"] == line["variant"])
         assert float(line["mean"]) == row[line["column"]]["mean"]
         assert int(line["of_seeds"]) == len(row[line["column"]]["values"])
     drawn = stem.with_name(stem.name + ".svg").read_text()
-    assert "LWA, rate 0.02, c = 1.7" in drawn
-    assert "0 of 2 learn" in drawn
-    assert "a mark for each seed" in drawn
+    assert "LWA along Adv_Loss_Sign" in drawn
+    assert "rate 0.02, c = 2.2: 0 of 2 learn" in drawn
+    assert "accuracy on 30 test images after one epoch, by seed" in drawn

@@ -240,14 +240,16 @@ def test_a_seed_that_did_not_learn_is_named_wherever_it_counts():
     entry = table_of(IN_ORDER, experiment="table2", guessing={("LWA", 2), ("Normal", 0)})
     told = "Did not learn, by clean accuracy: Normal, seed 0 (.100) and LWA, seed 2 (.100)."
     assert notes_on(entry)[-1] == told
-    for letter in "abc":
-        found = [f["sentence"] for f in verdict(letter, entry)["findings"] if f["key"]]
-        assert found
-        assert all(told in sentence for sentence in found)
+    alone = table_of(IN_ORDER, experiment="table2", seeds=1, guessing={("LWA", 0)})
+    for letter in "abcde":
+        for remark, table in ((told, entry), ("Did not learn, by clean accuracy: LWA, seed 0 (.100).", alone)):
+            found = [f["sentence"] for f in verdict(letter, table)["findings"] if f["key"]]
+            assert found
+            assert all(remark in sentence for sentence in found)
     assert status("b", "table2", entry) == "not decided"
     whole = table_of(IN_ORDER, experiment="table2")
     assert len(notes_on(whole)) == 1
-    assert not any("Did not learn" in f["sentence"] for letter in "abc" for f in verdict(letter, whole)["findings"])
+    assert not any("Did not learn" in f["sentence"] for letter in "abcde" for f in verdict(letter, whole)["findings"])
 
 
 def test_two_protocols_that_differ_give_a_part():

@@ -126,14 +126,13 @@ def first_epoch(entry: dict[str, Any]) -> Any:
         points = [(value, i + shift) for i, row in enumerate(rows) for value in row[column]["values"]]
         axes.plot(*np.transpose(points), mark, color=colour, alpha=0.6, label=label)
     settings = [
-        f"{row['method']} along {TITLES[row['along']]}, rate {row['rate']:g}, c = {row['radius']:g}\n"
-        f"{len(row['learned'])} of {row['seeds']} learn"
+        f"{row['method']} along {TITLES[row['along']]}\n"
+        f"rate {row['rate']:g}, c = {row['radius']:g}: {len(row['learned'])} of {row['seeds']} learn"
         for row in rows
     ]
     axes.set_yticks(range(len(rows)), settings)
     axes.invert_yaxis()
-    images = f"{rows[0]['n']:,} test images"
-    axes.set(xlabel=f"accuracy after one epoch on {images}, a mark for each seed", xlim=(0, 1))
+    axes.set(xlabel=f"accuracy on {rows[0]['n']:,} test images after one epoch, by seed", xlim=(0, 1))
     axes.set_title(fill(f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}", 56))
     axes.grid(alpha=0.3)
     canvas.legend(frameon=False, ncols=2, loc="outside lower center")

@@ -46,7 +46,7 @@ def distances(entry: dict[str, Any]) -> Lines:
             ("median", "median distance"),
             ("mean", "mean distance"),
             ("relative_mean", "mean of ‖r‖/‖x‖"),
-            ("to_chance", f"radius down to chance, {rows[0]['chance']:.2g}"),
+            ("to_chance", f"radius down to chance, {1 / rows[0]['classes']:.2g}"),
         )
     ]
     if any("deepfool" in row["attacks"] for row in rows):

@@ -62,7 +62,7 @@ def most_accurate(entry: Record) -> Decision:
     others = [method for method in ROWS if method != "LWA"]
     evidence = sheet.lines([("LWA", other) for other in others], ["validation"])
     if len(sheet.seeds) < 2:
-        return Decision(NOT_DECIDED, ONE_SEED, evidence)
+        return Decision(NOT_DECIDED, f"{ONE_SEED}{remarks(entry)}", evidence)
     gaps = {other: sheet.gap("validation", "LWA", other) for other in others}
     found = {other: at_no_loss(gap, resolution(entry, other)) for other, gap in gaps.items()}
     ahead = [f"{other} ({signed(gaps[other])})" for other in others if found[other] == NOT_REPRODUCED]

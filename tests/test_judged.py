@@ -150,8 +150,8 @@ def test_attacks_that_their_gradients_mislead_are_named():
     assert doubts({"deepfool": broken(55), "deepfool_step": broken(40)}) == []
 
 
-def radii_of(name, network, seed=0):
-    return judge.parts(network)[name].radii(PROTOCOLS["paper"].plan(network, "LWA", seed=seed))
+def radii_of(name, network, protocol="paper", seed=0):
+    return judge.parts(network)[name].radii(PROTOCOLS[protocol].plan(network, "LWA", seed=seed), protocol)
 
 
 def told_of(records):
@@ -167,15 +167,22 @@ LONG = {"pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "squ
 
 
 @pytest.mark.parametrize(
-    ("network", "seed", "expected"),
-    [("cifar", 0, LONG | {"pgd-1start"}), ("lenet", 1, LONG), ("lenet", 0, set())],
+    ("network", "protocol", "seed", "expected"),
+    [
+        ("cifar", "paper", 0, LONG | {"pgd-1start"}),
+        ("lenet", "paper", 0, set()),
+        ("lenet", "paper", 1, LONG),
+        ("lenet", "equal", 0, LONG),
+        ("mlp", "equal", 1, set()),
+    ],
 )
-def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, seed, expected):
+def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, protocol, seed, expected):
     checks = {name for name, part in judge.parts(network).items() if part.check}
-    alone = {name for name in judge.parts(network) if radii_of(name, network, seed) == (judge.RADIUS[network],)}
+    at = {name: radii_of(name, network, protocol, seed) for name in judge.parts(network)}
+    alone = {name for name, radii in at.items() if radii == (judge.RADIUS[network],)}
     assert alone - checks == expected
     assert checks <= alone
-    assert radii_of("fmn", network, seed) == judge.RADII[network]
+    assert at["fmn"] == judge.RADII[network]
 
 
 def test_what_is_smaller_on_cifar_is_run_so_and_told():

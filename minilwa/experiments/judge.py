@@ -48,7 +48,7 @@ class Part:
     """One attack as it is run here: a ``check`` only confirms another, a ``long`` one is dear.
 
     A check is run at the radius of the tables alone, and so is a long attack on CIFAR-10, and on a LeNet but that of
-    seed 0, whose curve stands for the others'.
+    seed 0 after the paper's protocol, whose curve stands for the others'.
     """
 
     attack: Attack
@@ -57,10 +57,10 @@ class Part:
     check: bool = False
     long: bool = False
 
-    def radii(self, plan: Plan) -> tuple[float, ...]:
+    def radii(self, plan: Plan, protocol: str) -> tuple[float, ...]:
         """Where the attack is run on the network of ``plan``, and its accuracy told."""
-        dear = plan.network == "cifar" or (plan.network == "lenet" and plan.recipe.seed > 0)
-        alone = self.check or (self.long and dear)
+        traced = plan.network == "mlp" or (plan.network == "lenet" and (protocol, plan.recipe.seed) == ("paper", 0))
+        alone = self.check or (self.long and not traced)
         return (RADIUS[plan.network],) if alone else RADII[plan.network]
 
 
@@ -115,7 +115,7 @@ def attacked(setting: Setting, plan: Plan, part: str) -> dict[str, Any]:
     if chosen.precision != network.dtype:
         network = network.with_parameters(tree_map(lambda p: p.astype(chosen.precision), network.parameters))
         x = x.astype(chosen.precision)
-    radii = chosen.radii(plan)
+    radii = chosen.radii(plan, setting.protocol)
     found = distances(attack, network, x, y, radii if attack.at_radius else (), clip=chosen.clip, watch=watch)
     result = describe(plan, part, found, x, attack.norm, radii)
     return result | {

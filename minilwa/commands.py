@@ -37,7 +37,7 @@ EXPERIMENTS: dict[str, Any] = {
     "figure1": figure1,
     "figure2": figure2,
     "factorial": factorial,
-    "variants": variants,
+    **{f"variants-{table}": variants for table in variants.TRIED},
     "first-epoch": first_epoch,
     "cifar10": tables,
     **{f"judge-{table}": judge for table in tables.NETWORK},

@@ -43,7 +43,7 @@ def made(tmp_path_factory):
         patch.chdir(folder)
         patch.setattr(judge, "parts", lambda network: few)
         patch.setattr(variants, "TRIED", TRIED)
-        for what in ("all", "judge-table2", "variants"):
+        for what in ("all", "judge-table2", "variants-table1", "variants-table2"):
             assert main(["reproduce", what, *common, "--protocol", "paper", "--seeds", "2"]) == 0
         patch.setattr("minilwa.experiments.search.GRIDS", SMALL_GRIDS)
         assert main(["reproduce", "table1", *common, "--protocol", "equal", "--seeds", "2", "--split", "paper"]) == 0
@@ -51,7 +51,10 @@ def made(tmp_path_factory):
     return folder
 
 
-TRIED = {"LWA": ({"epochs": 3}, {"widths": (20,)}), "Normal": (), "Dropout": (variants.LAST,)}
+TRIED = {
+    "table1": {"LWA": ({"epochs": 3}, {"widths": (20,)}), "Normal": (), "Dropout": (variants.LAST,)},
+    "table2": {"LWA": ({"radius": 1.7},), "Normal": (), "Dropout": ()},
+}
 SMALL_GRIDS = {"mlp": {row: {"rate": (0.01, 1e9)} for row in ROWS} | {"LWA": {"rate": (0.01,), "radius": (0.5, 2.0)}}}
 
 
@@ -65,7 +68,8 @@ def records(made, experiment, method, protocol="paper"):
 
 
 def test_every_experiment_is_there(experiments):
-    names = ["table1", "table2", "figure1", "figure2", "factorial", "judge-table2", "variants"]
+    names = ["table1", "table2", "figure1", "figure2", "factorial", "judge-table2"]
+    names += ["variants-table1", "variants-table2"]
     assert set(experiments) == {f"{name}/paper/own.npz" for name in names} | {"table1/equal/own.npz"}
 
 
@@ -206,7 +210,7 @@ def test_factorial_has_all_cells_and_their_differences(made, experiments):
 
 
 def test_variants_change_one_setting_of_a_row(made, experiments):
-    entry = experiments["variants/paper/own.npz"]
+    entry = experiments["variants-table1/paper/own.npz"]
     rows = {row["variant"]: row for row in entry["rows"]}
     changed = ["LWA-epochs3", "LWA-widths20"]
     dropped = ["Dropout", "Dropout-droppedlast", "Dropout-droppedlast-masks", "Dropout-masks"]
@@ -219,8 +223,19 @@ def test_variants_change_one_setting_of_a_row(made, experiments):
     assert [plans[name]["widths"] for name in changed] == [[500, 500], [20]]
     assert [plans[name]["dropped"] for name in dropped[:2]] == ["all", "last"]
     assert {plans[name]["method"]["radius"] for name in ("LWA", *changed)} == {1.7}
-    text = (made / "report" / "variants-paper-own.npz.md").read_text()
+    text = (made / "report" / "variants-table1-paper-own.npz.md").read_text()
     assert text.count("(paper)") == text.count("(notebooks)") == 3  # beneath the rows as they are
+
+
+def test_variants_of_a_lenet_stand_beside_its_table(made, experiments):
+    entry = experiments["variants-table2/paper/own.npz"]
+    rows = {row["variant"]: row for row in entry["rows"]}
+    assert list(rows) == ["Normal", "Dropout", "Dropout-masks", "LWA", "LWA-radius1.7"]
+    usual = {row["method"]: row for row in experiments["table2/paper/own.npz"]["rows"]}
+    for name in ("Normal", "Dropout", "LWA"):
+        assert {key: value for key, value in rows[name].items() if key != "variant"} == usual[name]
+    assert {plan["network"] for plan in entry["plans"].values()} == {"lenet"}
+    assert [entry["plans"][name]["method"]["radius"] for name in ("LWA", "LWA-radius1.7")] == [1.2, 1.7]
 
 
 def test_the_same_results_give_the_same_files(made, tmp_path):
@@ -231,7 +246,7 @@ def test_the_same_results_give_the_same_files(made, tmp_path):
 
 
 def test_attacks_with_dropout_on_are_told_apart(made, experiments):
-    rows = {row["variant"]: row for row in experiments["variants/paper/own.npz"]["rows"]}
+    rows = {row["variant"]: row for row in experiments["variants-table1/paper/own.npz"]["rows"]}
     for name in ("Dropout", "Dropout-droppedlast"):
         plain, masked = rows[name], rows[f"{name}-masks"]
         for column in ("validation", "fixed"):  # no gradients of this network

@@ -346,8 +346,8 @@ def test_representation_is_comparable():
     assert status("e", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
 
 
-def variants_of(seeds=1, **rows):
-    """Table 1 with settings changed: "LWA-near" is a row of LWA."""
+def variants_of(seeds=1, table="table1", **rows):
+    """A table with settings changed: "LWA-near" is a row of LWA."""
     records = []
     for (name, row), seed in product(rows.items(), range(seeds)):
         method, _, changed = name.partition("__")
@@ -356,7 +356,7 @@ def variants_of(seeds=1, **rows):
         planned = with_plan(record)
         label = f"{method}-{changed}" if changed else ""
         records.append(planned | {"plan": planned["plan"] | {"label": label}})
-    return entry("variants", config_of(), records)
+    return entry(f"variants-{table}", config_of(), records)
 
 
 def test_changed_settings_of_the_representation_stand_beside():
@@ -365,7 +365,7 @@ def test_changed_settings_of_the_representation_stand_beside():
     far = table_of(IN_ORDER | {"LWA_Rep": (0.96, 0.7, 0.66, 0.37, 0.34)})
     found = verdict("e", far, changed)
     assert (found["verdict"], found["questions"]) == ("not reproduced", 8)  # it does not count
-    (told,) = [f for f in found["findings"] if f["key"] and "variants" in f["key"]]
+    (told,) = [f for f in found["findings"] if f["key"] and "variants-table1" in f["key"]]
     assert told["status"] == "not decided"
     assert told["sentence"].endswith(" Within .089 of Goodfellow's in every column: LWA_Rep-near.")
     assert told["evidence"][1] == ["LWA_Rep-far - Goodfellow", "-.060", "-.040", "-.180", "-.070"]
@@ -396,7 +396,7 @@ def test_the_change_nearest_to_the_paper_is_named():
     printed = {method: PRINTED["table1"][method] for method in ("Normal", "LWA")}
     off = {by: tuple(value - by for value in printed["LWA"]) for by in (0.1, 0.02, 0.005)}
     changed = variants_of(Normal=printed["Normal"], LWA=off[0.1], LWA__near=off[0.005], LWA__far=off[0.02])
-    (told,) = [f for f in verdict("g", changed)["findings"] if f["key"] and "variants" in f["key"]]
+    (told,) = [f for f in verdict("g", changed)["findings"] if f["key"] and "variants-table1" in f["key"]]
     assert (told["status"], told["decides"]) == ("not decided", False)
     assert [line for line in told["evidence"] if line[1] == "paper"] == [
         ["Normal", "paper", ".0000", "Normal", ".0000"],
@@ -408,9 +408,23 @@ def test_the_change_nearest_to_the_paper_is_named():
     assert told["evidence"][-1] == ["LWA", "notebooks", distant, "LWA-near", near]
     one_more = variants_of(seeds=2, Normal=printed["Normal"], LWA=off[0.1], LWA__near=off[0.005])
     one_more["rows"] += variants_of(LWA__far=off[0.02])["rows"]  # one seed of what is not named matters nothing
-    (told,) = [f for f in verdict("g", one_more)["findings"] if f["key"] and "variants" in f["key"]]
+    (told,) = [f for f in verdict("g", one_more)["findings"] if f["key"] and "variants-table1" in f["key"]]
     assert told["status"] == "reproduced"
     assert told["about"].endswith(", 2 seeds")
+
+
+def test_a_row_that_the_notebooks_alone_have_is_compared_with_theirs():
+    printed, notebooks = PRINTED["table2"], NOTEBOOKS["table2"]
+    rows = {"Normal": printed["Normal"], "Dropout": printed["Normal"], "Dropout__near": notebooks["Dropout"]}
+    (told,) = [
+        f
+        for f in verdict("g", variants_of(table="table2", **rows))["findings"]
+        if f["key"] and "variants-table2" in f["key"]
+    ]
+    assert ["Dropout", "notebooks"] in [line[:2] for line in told["evidence"]]
+    assert ["Dropout", "paper"] not in [line[:2] for line in told["evidence"]]
+    assert "Normal within .0000 of the paper's row" in told["sentence"]
+    assert "Dropout-near within .0000 (Dropout " in told["sentence"]
 
 
 def test_a_worst_case_over_some_of_the_attacks_decides_nothing(monkeypatch):

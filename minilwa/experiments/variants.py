@@ -1,6 +1,7 @@
-"""Table 1 with settings changed, most of them ones that the paper does not tell: which make a row come out as printed?
+"""Tables 1 and 2 with settings changed, most of them ones that the paper does not tell: which make a row come out as
+printed?
 
-The rows as they are in Table 1 stand beside, so in its results folder their networks are trained once. Some networks
+The rows as they are in the table stand beside, so in its results folder their networks are trained once. Some networks
 with dropout are attacked a second time as the authors' notebooks attack them, by gradients taken with dropout on.
 """
 
@@ -24,39 +25,54 @@ BEFORE = {"at": 2}  # and before its activation
 SMALL = {"batch": 20}  # five times as many steps
 SPARSE = {"dropout": 0.2}
 LAST = {"dropped": "last"}  # dropout before the last layer alone, as in LeNet
+TWICE = {"epochs": 50}  # as long
 LONG = {"epochs": 100}
 ALONG = {"along": "adv_loss"}  # Goodfellow's sum of two gradients, but not along the sign
-TRIED: dict[str, tuple[dict[str, Any], ...]] = {
-    "Normal": ({"epochs": 60}, LONG),
-    "Dropout": (
-        LONG,
-        SMALL,
-        SPARSE,
-        SPARSE | LONG,
-        {"widths": (1000, 1000)},
-        LAST,
-        LAST | {"dropout": 0.3},
-        LAST | LONG,
-        LAST | SMALL,
-    ),
-    "Goodfellow": (LONG, ALONG, ALONG | LONG),
-    "LWA": ({"epochs": 50}, LONG, LONG | {"rate": 0.02}, SMALL, {"scale": None}),
-    "LWA_Rep": (LONG, SMALL, FIRST, FIRST | LONG, FIRST | SMALL, FIRST | BEFORE),
+Changes = dict[str, tuple[dict[str, Any], ...]]  # by row
+TRIED: dict[str, Changes] = {
+    "table1": {
+        "Normal": ({"epochs": 60}, LONG),
+        "Dropout": (
+            LONG,
+            SMALL,
+            SPARSE,
+            SPARSE | LONG,
+            {"widths": (1000, 1000)},
+            LAST,
+            LAST | {"dropout": 0.3},
+            LAST | LONG,
+            LAST | SMALL,
+        ),
+        "Goodfellow": (LONG, ALONG, ALONG | LONG),
+        "LWA": (TWICE, LONG, LONG | {"rate": 0.02}, SMALL, {"scale": None}),
+        "LWA_Rep": (LONG, SMALL, FIRST, FIRST | LONG, FIRST | SMALL, FIRST | BEFORE),
+    },
+    "table2": {
+        "Normal": (TWICE,),
+        "Dropout": (),
+        "LWA": (TWICE, SMALL, {"radius": 1.7}, {"scale": None}),
+    },
 }
-MASKED: dict[str, tuple[dict[str, Any], ...]] = {"Dropout": ({}, LAST, LAST | LONG)}
+MASKED: dict[str, Changes] = {"table1": {"Dropout": ({}, LAST, LAST | LONG)}, "table2": {"Dropout": ({},)}}
 
 
-def units(setting: Setting, name: str = "variants") -> list[Unit]:
-    """A unit for each row as it is, and for each of its changes."""
-    found = []
+def table_of(experiment: str) -> str:
+    """The table whose settings "variants-" and its name change."""
+    return experiment.removeprefix("variants-")
+
+
+def units(setting: Setting, name: str) -> list[Unit]:
+    """A unit for each row as it is, and for each of its changes; ``name`` is "variants-" and the table's."""
+    table, found = table_of(name), []
+    network = tables.NETWORK[table]
     for seed in setting.seeds:
-        others = (tables.source_of_fixed_set(setting, "mlp", seed),)
-        for row, tried in TRIED.items():
+        others = (tables.source_of_fixed_set(setting, network, seed),)
+        for row, tried in TRIED[table].items():
             for changes in ({}, *tried):
                 known = label(row, changes) if changes else ""
-                plan = setting.plan("mlp", row, seed, **changes, label=known)
+                plan = setting.plan(network, row, seed, **changes, label=known)
                 found.append(Unit(name, plan, tables.row, others))
-                if changes in MASKED.get(row, ()):
+                if changes in MASKED[table].get(row, ()):
                     found.append(Unit(name, plan, under_masks, others, part="masks"))
     return found
 
@@ -86,6 +102,6 @@ def in_training(network: Network, rng: np.random.Generator) -> Network:
     return replace(network, layers=tuple(drawing(layer) if layer.random else layer for layer in network.layers))
 
 
-def summary(setting: Setting, name: str = "variants") -> dict[str, Any]:
+def summary(setting: Setting, name: str) -> dict[str, Any]:
     """The configuration, and the rows of all seeds."""
-    return gathered(setting, units(setting, name), radius=RADIUS["mlp"])
+    return gathered(setting, units(setting, name), radius=RADIUS[tables.NETWORK[table_of(name)]])

@@ -36,7 +36,12 @@ KINDS = {
     "figure1": Kind(rows.figure1, lines.figure1, tidy.figure1, figures.figure1),
     "figure2": Kind(rows.figure2, lines.figure2, tidy.figure2, figures.figure2),
     "factorial": Kind(rows.factorial, lines.factorial, tidy.factorial, figures.factorial, notes.factorial),
-    "variants": Kind(rows.variants, lines.table, tidy.table, figures.variants, notes.variants),
+    **{
+        f"variants-{name}": Kind(
+            partial(rows.variants, table=name), lines.table, tidy.table, figures.variants, notes.variants
+        )
+        for name in ("table1", "table2")
+    },
     "first-epoch": Kind(rows.first_epoch, lines.first_epoch, tidy.first_epoch, figures.first_epoch, notes.first_epoch),
     **dict.fromkeys(
         JUDGED,

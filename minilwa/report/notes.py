@@ -55,9 +55,10 @@ def factorial(entry: dict[str, Any]) -> list[str]:
 def variants(entry: dict[str, Any]) -> list[str]:
     """What the names say."""
     return [
-        "A name tells what is changed of the settings that the row has in Table 1: “at” is the number of layers before "
-        "the representation, “along” what training moves its images along, “droppedlast” puts dropout before the last "
-        "layer alone. “masks” is the same network attacked by gradients that are taken with dropout on.",
+        "A name tells what is changed of the settings that the row has in the table: “at” is the number of layers "
+        "before the representation, “along” what training moves its images along, “droppedlast” puts dropout before "
+        "the last layer alone, “scaleNone” are He's initial weights. “masks” is the same network attacked by gradients "
+        "that are taken with dropout on.",
     ]
 
 

@@ -34,13 +34,13 @@ def table_row(experiment: str, found: Sequence[Record]) -> Record:
     return row
 
 
-def variants(records: Sequence[Record]) -> list[Record]:
-    """The rows of Table 1, each followed by itself with settings changed; the paper's figures with the former."""
+def variants(records: Sequence[Record], table: str) -> list[Record]:
+    """The rows of ``table``, each followed by itself with settings changed; the paper's figures with the former."""
     named = [{"variant": Plan.read(record["plan"]).variant} | record for record in records]
     rows = []
     for method, found in grouped(named, "method", ROWS).items():
         for variant, same in grouped(found, "variant", [method]).items():
-            row = {"variant": variant} | table_row("table1", same)
+            row = {"variant": variant} | table_row(table, same)
             rows.append({key: value for key, value in row.items() if variant == method or key not in SOURCES})
     return rows
 

@@ -72,7 +72,7 @@ def nearest_change(entry: Record) -> Decision:
     """Which settings come nearest to the paper's figures, and to the notebooks', row by row?"""
     evidence, near, seeds = [["Row", "Figures of", "largest distance", "nearest", "largest distance"]], [], set[int]()
     words: dict[str, list[str]] = {"paper": [], "notebooks": []}
-    for usual in (row for row in entry["rows"] if "paper" in row):
+    for usual in (row for row in entry["rows"] if not words.keys().isdisjoint(row)):
         rows = [row for row in entry["rows"] if row["method"] == usual["method"]]
         for source in (source for source in words if source in usual):
             off = [max(abs(row[column]["mean"] - usual[source][column]) for column in COLUMNS) for row in rows]

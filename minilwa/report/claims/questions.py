@@ -113,7 +113,9 @@ CLAIMS = (
         "4.2, Table 1",
         [
             *asked(training.COMPARABLE, training.comparable, ("Goodfellow", "LWA_Rep"), *TABLES),
-            beside("variants", "paper", training.COMPARABLE_CHANGED, training.comparable_changed, substitutes=False),
+            beside(
+                "variants-table1", "paper", training.COMPARABLE_CHANGED, training.comparable_changed, substitutes=False
+            ),
         ],
         ["Overall, it achieves fair comparable performance to Goodfellow's method."],
     ),
@@ -137,7 +139,10 @@ CLAIMS = (
                 Question(table, "paper", figures.PRINTED_FIGURES, figures.printed_figures, substitutes=False)
                 for table in ("table1", "table2")
             ),
-            beside("variants", "paper", figures.NEAREST, figures.nearest_change, substitutes=False),
+            *(
+                beside(f"variants-{table}", "paper", figures.NEAREST, figures.nearest_change, substitutes=False)
+                for table in ("table1", "table2")
+            ),
         ],
     ),
     Claim(

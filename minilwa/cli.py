@@ -81,7 +81,8 @@ def _reproduce(subparsers) -> None:
         choices=PROTOCOLS,
         default="quick",
         help="quick (the default): one architecture, settings for the embedded digits; paper: what the authors ran; "
-        "equal: one architecture, hyper-parameters chosen on a part of the training set",
+        "equal: one architecture, hyper-parameters chosen on a part of the training set; equal-pgd: chosen there by "
+        "accuracy under PGD in the place of Adv_Loss",
     )
     _data_options(command)
     command.add_argument(

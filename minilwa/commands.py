@@ -59,7 +59,7 @@ def reproduce(options: Namespace) -> None:
     for network in {plan.network: plan for plan in plans}.values():
         network.build(setting.dataset)  # images too small for it are found now, not after the others
     claim(setting)
-    if options.protocol == "equal":
+    if PROTOCOLS[options.protocol].chosen_by:
         setting = search(setting, sorted({(plan.network, plan.method.name) for plan in plans}), options.jobs)
     run_units(setting, units_of(names, setting), options.jobs)
     results = {name: EXPERIMENTS[name].summary(setting, name) for name in names}

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from statistics import mean, stdev
@@ -11,11 +12,13 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 
+from minilwa.attacks import pgd, single_step
 from minilwa.cli import main
 from minilwa.data import centre, crops, random_places
 from minilwa.directions import adv_alpha, adv_loss
-from minilwa.experiments import judge, tables, variants
+from minilwa.experiments import judge, search, tables, variants
 from minilwa.experiments.protocols import PROTOCOLS
+from minilwa.experiments.runs import Setting, Source, trained
 from minilwa.report.entries import collect
 from minilwa.report.intervals import band, statistics
 from minilwa.saving import load
@@ -174,6 +177,25 @@ def test_search_chooses_by_the_validation_part_and_is_recorded(made, experiments
     assert entry["images"] == [75, 30]
     assert {plan["recipe"]["rate"] for plan in entry["plans"].values()} == {0.01}  # 1e9 overflows: score 0
     assert all(record["clean"] * 15 == round(record["clean"] * 15) for record in tried)  # 15 of 90 validate
+
+
+def test_candidates_are_scored_under_the_attack_of_the_protocol(made, tmp_path):
+    source = Source(str(made / "own.npz"), split="search")
+    left = []
+    for protocol, attack in (
+        ("equal", partial(single_step, along=adv_loss)),
+        ("equal-pgd", partial(pgd, steps=20, restarts=1)),
+    ):
+        setting = Setting(source, tmp_path, protocol, recipe={"epochs": 3, "batch": 5})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(search, "GRIDS", {"mlp": {"LWA": {"rate": (0.01,), "radius": (0.5,)}}})
+            (unit,) = search.candidates(setting, "mlp", "LWA")
+            found = search.score(setting, unit.plan)
+        network, (x, y) = trained(setting, unit.plan), setting.test_images(unit.plan)
+        left.append(float((network(attack(network, x, y, 1.5)).argmax(axis=1) == y).mean()))
+        assert (found["attacked"], found["score"]) == (left[-1], (found["clean"] + left[-1]) / 2)
+        assert found["changes"] == {"rate": 0.01, "radius": 0.5}
+    assert left[1] < left[0]
 
 
 def test_learning_curves_end_where_the_table_does(made, experiments):

@@ -2,7 +2,8 @@
 
 ``quick`` is one architecture for all rows with settings that suit the embedded digits; ``paper`` is what the authors'
 later notebooks ran, each method with a network of its own; ``equal`` is one architecture and as many epochs for all
-rows, with hyper-parameters that `search` chooses. Radii are L2, on pixels in [0, 1].
+rows, with hyper-parameters that `search` chooses, and ``equal-pgd`` the same where it chooses under PGD. Radii are L2,
+on pixels in [0, 1].
 """
 
 from __future__ import annotations
@@ -81,13 +82,15 @@ class Plan:
 class Protocol:
     """The form of the formulas, the recipe of all rows, and where a network's rows depart from `METHODS` and from it.
 
-    ``changes[network][row]`` are settings of the method, the recipe or the plan.
+    ``changes[network][row]`` are settings of the method, the recipe or the plan; ``chosen_by`` is the attack under
+    which `search` chooses others, empty if it does not.
     """
 
     form: str
     recipe: Recipe
     changes: dict[str, dict[str, dict[str, Any]]]
     scale: float | None = None
+    chosen_by: str = ""
 
     def plan(self, network: str, row: str, **changes: Any) -> Plan:
         """The plan of one row of a table; ``changes`` go before what the protocol says, and give seed and form."""
@@ -103,6 +106,12 @@ class Protocol:
 
 CIFAR = {"epochs": 25, "rate": 0.01, "momentum": 0.9, "decay_at": 0.7, "crop": 28}  # ours: theirs is not known
 DROPOUT = {"dropout": 0.5}
+EQUAL = Protocol(
+    "stable",
+    Recipe(epochs=25),
+    {"lenet": {"LWA_Rep": {"at": 6}}, "cifar": {row: {"crop": 28} for row in ROWS}},
+    chosen_by="adv_loss",
+)
 SLOWER = {"rate": 0.02}  # at the rate of the dense networks an adversary keeps a LeNet from learning at all
 
 PROTOCOLS = {
@@ -144,11 +153,8 @@ PROTOCOLS = {
         },
         scale=0.07,
     ),
-    "equal": Protocol(
-        "stable",
-        Recipe(epochs=25),
-        {"lenet": {"LWA_Rep": {"at": 6}}, "cifar": {row: {"crop": 28} for row in ROWS}},
-    ),
+    "equal": EQUAL,
+    "equal-pgd": replace(EQUAL, chosen_by="pgd"),
 }
 
 SEARCH_EPOCHS = {"mlp": 5, "lenet": 5, "cifar": 2}
@@ -166,7 +172,7 @@ def grid(rates: tuple[float, ...], radii: tuple[float, ...], relative: tuple[flo
     return {row: {"rate": rates} | own.get(row, {}) for row in (*ROWS, "PGD")}
 
 
-GRIDS = {  # of the protocol "equal"; momentum is 0.9
+GRIDS = {  # of "equal" and "equal-pgd"; momentum is 0.9
     "mlp": grid((0.01, 0.03, 0.1), (1.2, 1.7, 2.2), (0.06, 0.12, 0.25)),
     "lenet": grid((0.003, 0.01, 0.03), (1.2, 1.7, 2.2), (0.06, 0.12, 0.25)),
     "cifar": grid((0.003, 0.01), (0.2, 0.35), (0.06, 0.12)),

@@ -1,4 +1,5 @@
-"""Hyper-parameters of the protocol "equal": a grid for each row, tried in short runs on a part of the training set.
+"""Hyper-parameters of the protocols "equal" and "equal-pgd": a grid for each row, tried in short runs on a part of the
+training set.
 
 The last sixth of the training images validates; the test images are not looked at. The runs have one seed of their own,
 so the choice is the same for all seeds.
@@ -6,19 +7,25 @@ so the choice is the same for all seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
-from minilwa.directions import direction
+from minilwa.attacks import ATTACKS, pgd
+from minilwa.backend import Array
 from minilwa.errors import InputError
-from minilwa.evaluation import attacked_scores, clean_score
-from minilwa.experiments.protocols import GRIDS, RADIUS, SEARCH_EPOCHS, Plan, label
+from minilwa.evaluation import clean_score
+from minilwa.experiments.protocols import GRIDS, PROTOCOLS, RADIUS, SEARCH_EPOCHS, Plan, label
 from minilwa.experiments.runs import Setting, Unit, run_units, trained
 
 SEED = 1000
 IMAGES = 2000  # of the validation part, at most
+CHOOSERS: dict[str, Callable[..., Array]] = {  # by what the protocol is `chosen_by`
+    "adv_loss": ATTACKS["adv_loss"].run,
+    "pgd": partial(pgd, steps=20, restarts=1),
+}
 
 
 def search(setting: Setting, rows: Sequence[tuple[str, str]], jobs: int) -> Setting:
@@ -60,5 +67,6 @@ def score(setting: Setting, plan: Plan) -> dict[str, Any]:
             raise
         return {"changes": changes, "score": 0.0}
     clean = clean_score(network, x, y).accuracy
-    (attacked,) = attacked_scores(network, x, y, direction("adv_loss"), [RADIUS[plan.network]])
-    return {"changes": changes, "clean": clean, "attacked": attacked.accuracy, "score": (clean + attacked.accuracy) / 2}
+    attack = CHOOSERS[PROTOCOLS[setting.protocol].chosen_by]
+    attacked = clean_score(network, attack(network, x, y, RADIUS[plan.network]), y).accuracy
+    return {"changes": changes, "clean": clean, "attacked": attacked, "score": (clean + attacked) / 2}

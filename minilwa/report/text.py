@@ -35,6 +35,7 @@ PROTOCOLS = {
     "quick": "settings for a quick look",
     "paper": "the paper's protocol",
     "equal": "one architecture for all",
+    "equal-pgd": "one architecture for all, settings chosen under PGD",
 }
 
 

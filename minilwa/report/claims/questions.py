@@ -54,6 +54,7 @@ def asked(
 
 TRAINED = tuple(f"{table}/{protocol}" for table in ("table1", "table2") for protocol in ("paper", "equal"))
 TABLES = (*TRAINED, *(f"judge-{table}" for table in TRAINED))
+UNDER_PGD = ("table2/equal-pgd", "judge-table2/equal-pgd")
 CIFAR = ("cifar10/paper", "judge-cifar10/paper")
 beside = partial(Question, decides=False)
 
@@ -80,6 +81,7 @@ CLAIMS = (
         "4.2, Tables 1 and 2",
         [
             *asked(training.MOST_ROBUST, training.most_robust, ROWS, *TABLES),
+            *asked(training.MOST_ROBUST, training.most_robust, ROWS, *UNDER_PGD, decides=False),
             *asked(accuracy.BEST, accuracy.most_accurate, ROWS, *TRAINED, decides=False),
         ],
         [
@@ -93,6 +95,7 @@ CLAIMS = (
         "4.2, Tables 1 and 2, Figure 2",
         [
             *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), *TRAINED),
+            *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), UNDER_PGD[0], decides=False),
             beside("figure2", "paper", accuracy.WHILE_TRAINING, accuracy.no_cost_while_training, ("Normal", "LWA")),
         ],
         ["It is interesting that we do not observe the trade-off between robustness and its performance."],

@@ -18,7 +18,18 @@ from minilwa.data import EMBEDDED, Dataset, as_images, as_labels, describe
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, attacked_scores, beyond_guessing, clean_score, predict
-from minilwa.experiments import choice, factorial, figure1, figure2, first_epoch, frontier, judge, tables, variants
+from minilwa.experiments import (
+    choice,
+    factorial,
+    figure1,
+    figure2,
+    first_epoch,
+    frontier,
+    judge,
+    masking,
+    tables,
+    variants,
+)
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
 from minilwa.experiments.search import search
@@ -39,6 +50,7 @@ EXPERIMENTS: dict[str, Any] = {
     "factorial": factorial,
     **{f"variants-{table}": variants for table in variants.TRIED},
     "first-epoch": first_epoch,
+    "masking": masking,
     "cifar10": tables,
     **{f"judge-{table}": judge for table in tables.NETWORK},
     "frontier": frontier,
@@ -53,7 +65,9 @@ def reproduce(options: Namespace) -> None:
         options.data = "cifar10"
     names = chosen_experiments(options)
     out = options.out or Path("results") / folder_name(options)
-    setting = replace(setting_of(options, out), curves=options.protocol != "quick" or "figure2" in names)
+    setting = replace(
+        setting_of(options, out), curves=options.protocol != "quick" or not {"figure2", "masking"}.isdisjoint(names)
+    )
     plans = {unit.plan for unit in units_of(names, setting)}
     check_outputs(out / "config.json", options.json, *map(setting.kept, plans))
     for network in {plan.network: plan for plan in plans}.values():
@@ -72,7 +86,7 @@ def reproduce(options: Namespace) -> None:
             table = "\n\n".join([report.markdown(entry), *report.notes_on(entry)])
             write_text(out / f"{name}.md", table + "\n")
             print(f"\n{report.caption(entry)}\n\n{table}")
-        if EXPERIMENTS[name] in (figure1, figure2, first_epoch, frontier, choice):
+        if EXPERIMENTS[name] in (figure1, figure2, first_epoch, masking, frontier, choice):
             report.draw(entry, out / name)
     if options.json:
         write_json(options.json, results if options.what == "all" else results[options.what])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from minilwa.attacks import single_step
+from minilwa.backend import Array
 from minilwa.directions import DIRECTIONS, direction
 from minilwa.errors import InputError
-from minilwa.evaluation import attacked_scores, clean_score
+from minilwa.evaluation import clean_score
 from minilwa.experiments.protocols import RADIUS, ROWS, Plan, snapshots
 from minilwa.experiments.runs import Setting, Unit, gathered, trained
 from minilwa.saving import load
@@ -16,18 +20,20 @@ IMAGES = 1000  # the first test images, the same at every epoch
 
 def units(setting: Setting, name: str = "figure2") -> list[Unit]:
     """A unit for each method and seed; the networks are Table 2's."""
-    return [Unit(name, setting.plan("lenet", row, seed), curves) for seed in setting.seeds for row in ROWS]
+    steps = {name: partial(single_step, along=direction(name, setting.formulas)) for name in DIRECTIONS}
+    measured = partial(curves, attacks=steps)
+    return [Unit(name, setting.plan("lenet", row, seed), measured) for seed in setting.seeds for row in ROWS]
 
 
-def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
-    """Accuracies over the epochs, clean and under each perturbation, as plain JSON data.
+def curves(setting: Setting, plan: Plan, attacks: Mapping[str, Callable[..., Array]]) -> dict[str, Any]:
+    """Accuracies over the epochs, clean and under each of ``attacks``, as plain JSON data.
 
     InputError if a snapshot is missing.
     """
     trained(setting, plan)
     (x, y), epochs = setting.test_images(plan), snapshots(plan)
     x, y = x[:IMAGES], y[:IMAGES]
-    found: dict[str, list[float]] = {name: [] for name in ("validation", *DIRECTIONS)}
+    found: dict[str, list[float]] = {name: [] for name in ("validation", *attacks)}
     for epoch in epochs:
         path = setting.kept(plan, epoch)
         if not path.exists():
@@ -35,10 +41,8 @@ def curves(setting: Setting, plan: Plan) -> dict[str, Any]:
             raise InputError("out", f"a network without its snapshot {path}", "all snapshots of Figure 2", hint)
         network = load(path, setting.source.device)
         found["validation"].append(clean_score(network, x, y).accuracy)
-        for name in DIRECTIONS:
-            along = direction(name, setting.formulas)
-            (score,) = attacked_scores(network, x, y, along, [RADIUS["lenet"]])
-            found[name].append(score.accuracy)
+        for name, attack in attacks.items():
+            found[name].append(clean_score(network, attack(network, x, y, RADIUS["lenet"]), y).accuracy)
     return {"method": plan.method.name, "seed": plan.recipe.seed, "n": len(x), "epochs": epochs, "curves": found}
 
 

@@ -139,6 +139,29 @@ def first_epoch(entry: dict[str, Any]) -> Any:
     return canvas
 
 
+def masking(entry: dict[str, Any]) -> Any:
+    """Accuracy over the epochs, clean, under Adv_Loss and under PGD: a panel for each method and seed."""
+    rows = entry["rows"]
+    most = max(row["seeds"] for row in rows)
+    canvas = new_figure(2.6 * most + 1.2, 2.3 * len(rows) + 1.2)
+    grid = canvas.subplots(len(rows), most, sharex=True, sharey=True, squeeze=False)
+    for row, panels in zip(rows, grid, strict=True):
+        for i, (axes, seed) in enumerate(zip(panels, row["seed_numbers"], strict=False)):
+            for (column, curves), mark, colour in zip(row["each"].items(), MARKS, OTHERS, strict=False):
+                axes.plot(row["epochs"], curves[i], color=colour, marker=mark, markersize=4, label=TITLES[column])
+            axes.set(title=f"{row['method']}, seed {seed}", ylim=(0, 1.02))
+            axes.grid(alpha=0.3)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    canvas.legend(handles, labels, frameon=False, ncols=3, loc="outside lower center")
+    about = f"{entry['data']}, protocol {entry['protocol']}, {rows[0]['n']:,} test images"
+    canvas.suptitle(fill(f"{NAMES[entry['experiment']]}, {about}", 66))
+    return canvas
+
+
 def judgement(entry: dict[str, Any]) -> Any:
     """The worst case over attacks, over the radius, by method."""
     canvas = new_figure(6.4, 4.2)

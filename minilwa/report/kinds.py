@@ -43,6 +43,7 @@ KINDS = {
         for name in ("table1", "table2")
     },
     "first-epoch": Kind(rows.first_epoch, lines.first_epoch, tidy.first_epoch, figures.first_epoch, notes.first_epoch),
+    "masking": Kind(rows.masking, lines.masking, tidy.masking, figures.masking, notes.masking),
     **dict.fromkeys(
         JUDGED,
         Kind(judged.judgement, judged_lines.judgement, tidy.judgement, figures.judgement, notes.judgement),

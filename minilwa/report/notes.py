@@ -71,6 +71,14 @@ def first_epoch(entry: dict[str, Any]) -> list[str]:
     ]
 
 
+def masking(entry: dict[str, Any]) -> list[str]:
+    """Which PGD it is."""
+    return [
+        f"On the first {entry['rows'][0]['n']:,} test images. PGD is short here, 20 steps from one start: as many as a "
+        "search that chooses by it affords."
+    ]
+
+
 def judgement(entry: dict[str, Any]) -> list[str]:
     """What was checked, and each doubt by itself."""
     doubts = [doubt for row in entry["rows"] for doubt in doubts_of(row)]

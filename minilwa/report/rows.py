@@ -96,6 +96,14 @@ def figure2(records: Sequence[Record]) -> list[Record]:
     ]
 
 
+def masking(records: Sequence[Record]) -> list[Record]:
+    """The rows of `figure2`, each with the curves of ``each`` seed."""
+    return [
+        row | {"each": {name: [record["curves"][name] for record in found] for name in row["curves"]}}
+        for row, found in zip(figure2(records), grouped(records, "method", ROWS).values(), strict=True)
+    ]
+
+
 def factorial(records: Sequence[Record]) -> list[Record]:
     """A row for each training length: all cells, and the gain of Adv_Alpha over Adv_Loss in each form and precision."""
     rows = []

@@ -11,6 +11,7 @@ TITLES = {
     "adv_loss_sign": "Adv_Loss_Sign",
     "adv_loss": "Adv_Loss",
     "adv_alpha": "Adv_Alpha",
+    "pgd": "PGD",
     "deepfool": "DeepFool's direction",
     "noise": "Noise",
 }
@@ -24,6 +25,7 @@ NAMES = {
     "variants-table1": "Table 1 with settings changed",
     "variants-table2": "Table 2 with settings changed",
     "first-epoch": "The first epoch of a LeNet against its adversary",
+    "masking": "Gradients that hide while a LeNet trains",
     "judge-table1": "The networks of Table 1, judged",
     "judge-table2": "The networks of Table 2, judged",
     "judge-cifar10": "The networks of CIFAR-10, judged",
@@ -45,6 +47,8 @@ def caption(entry: dict[str, Any]) -> str:
     over = "[95% Wilson interval over images]" if seeds == 1 else f"± standard deviation over {seeds} seeds"
     if entry["experiment"] in {"figure1", "figure2"}:
         over = f"means over {seeds} seeds" if seeds > 1 else "one seed"
+    elif entry["experiment"] == "masking":
+        over = "seed by seed"
     elif seeds > 1 and any(row["seeds"] == 1 for row in entry["rows"]):
         over += ", or [95% Wilson interval over images] for one seed"
     if entry["experiment"] == "frontier" and seeds > 1:

@@ -55,6 +55,14 @@ def first_epoch(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str
             yield about | {"column": column, "of_seeds": len(row[column]["values"])} | _numbers(row[column])
 
 
+def masking(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line for each seed, curve and epoch."""
+    for column, curves in row["each"].items():
+        for seed, curve in zip(row["seed_numbers"], curves, strict=True):
+            for epoch, accuracy in zip(row["epochs"], curve, strict=True):
+                yield about | {"seed": seed, "epochs": epoch, "column": column, "accuracy": accuracy}
+
+
 def frontier(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A line for each accuracy, and for what each attack left."""
     about |= {"change": row["change"], "passes": row["passes"]}

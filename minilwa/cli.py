@@ -82,7 +82,7 @@ def _reproduce(subparsers) -> None:
         default="quick",
         help="quick (the default): one architecture, settings for the embedded digits; paper: what the authors ran; "
         "equal: one architecture, hyper-parameters chosen on a part of the training set; equal-pgd: chosen there by "
-        "accuracy under PGD in the place of Adv_Loss",
+        "clean accuracy and accuracy under PGD, in the place of Adv_Loss",
     )
     _data_options(command)
     command.add_argument(

@@ -65,15 +65,14 @@ def reproduce(options: Namespace) -> None:
         options.data = "cifar10"
     names = chosen_experiments(options)
     out = options.out or Path("results") / folder_name(options)
-    setting = replace(
-        setting_of(options, out), curves=options.protocol != "quick" or not {"figure2", "masking"}.isdisjoint(names)
-    )
+    curves = options.protocol != "quick" or bool({"figure2", "masking"} & set(names))
+    setting = replace(setting_of(options, out), curves=curves)
     plans = {unit.plan for unit in units_of(names, setting)}
     check_outputs(out / "config.json", options.json, *map(setting.kept, plans))
     for network in {plan.network: plan for plan in plans}.values():
         network.build(setting.dataset)  # images too small for it are found now, not after the others
     claim(setting)
-    if PROTOCOLS[options.protocol].chosen_by:
+    if PROTOCOLS[options.protocol].selected_under:
         setting = search(setting, sorted({(plan.network, plan.method.name) for plan in plans}), options.jobs)
     run_units(setting, units_of(names, setting), options.jobs)
     results = {name: EXPERIMENTS[name].summary(setting, name) for name in names}

@@ -7,8 +7,10 @@ from inspect import signature
 import numpy as np
 import pytest
 
+from minilwa.attacks import ATTACKS
 from minilwa.experiments import judge
 from minilwa.experiments.protocols import PROTOCOLS
+from minilwa.experiments.runs import Setting, Source
 from minilwa.report.entries import entry
 from minilwa.report.figures import title
 from minilwa.report.judged import judgement, worst
@@ -173,6 +175,7 @@ LONG = {"pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "squ
         ("lenet", "paper", 0, set()),
         ("lenet", "paper", 1, LONG),
         ("lenet", "equal", 0, LONG),
+        ("lenet", "quick", 0, LONG),
         ("mlp", "equal", 1, set()),
     ],
 )
@@ -183,6 +186,16 @@ def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, protoco
     assert alone - checks == expected
     assert checks <= alone
     assert at["fmn"] == judge.RADII[network]
+
+
+@pytest.mark.parametrize(("protocol", "radii"), [("equal", (1.5,)), ("paper", judge.RADII["lenet"])])
+def test_an_attack_is_run_at_the_radii_of_its_protocol(protocol, radii, tmp_path, monkeypatch):
+    monkeypatch.setattr(judge, "parts", lambda network: {"noise": judge.Part(ATTACKS["noise"], long=True)})
+    monkeypatch.setattr(judge, "IMAGES", 10)
+    monkeypatch.setattr(judge, "trained", lambda setting, plan: plan.build(setting.dataset))
+    setting = Setting(Source("mnist5k"), tmp_path, protocol)
+    found = judge.attacked(setting, setting.plan("lenet", "Normal", 0), "noise")
+    assert (found["radii"], len(found["accuracy"])) == (radii, len(radii))
 
 
 def test_what_is_smaller_on_cifar_is_run_so_and_told():

@@ -1,7 +1,8 @@
-"""Gradients that hide while a LeNet trains: what is measured, and what is told of every seed."""
+"""A single step against PGD while a LeNet trains: what is measured, and what is told of every seed."""
 
 import csv
 import json
+import shutil
 
 import pytest
 from test_frontier import reproduced
@@ -19,7 +20,6 @@ TOLD = {  # by method and seed, over the epochs: clean, under Adv_Loss, under PG
     ("Goodfellow", 0): ([0.5, 0.6, 0.7, 0.8], [0.4, 0.5, 0.6, 0.7], [0.3, 0.4, 0.5, 0.5]),
     ("Goodfellow", 1): ([0.5, 0.6, 0.7, 0.9], [0.4, 0.5, 0.6, 0.6], [0.4, 0.4, 0.6, 0.6]),
     ("LWA", 0): ([0.7, 0.8, 0.9, 1.0], [0.6, 0.9, 0.8, 0.9], [0.5, 0.6, 0.2, 0.25]),
-    ("LWA", 1): ([0.3, 0.3, 0.3, 0.3], [0.3, 0.3, 0.3, 0.3], [0.3, 0.3, 0.3, 0.3]),
 }
 
 
@@ -50,21 +50,22 @@ def test_what_is_measured_is_the_snapshots(made):
                 assert record["curves"][name][i] == float((predict(network, x_hat) == y).mean()), (name, epoch)
 
 
-def test_every_seed_is_told_and_drawn(made):
-    for path, record in records(made).items():
-        curves = dict(zip(record["curves"], TOLD[record["method"], record["seed"]], strict=True))
-        path.write_text(json.dumps(record | {"curves": curves}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(made)
-        assert main(["report", "--json", "summary.json"]) == 0
-    (stem,) = (path.with_suffix("") for path in (made / "report").glob("masking*.md"))
+def test_every_seed_is_told_and_drawn(made, tmp_path):
+    shutil.copytree(made / "results", tmp_path / "results")
+    for path, record in records(tmp_path).items():
+        told = TOLD.get((record["method"], record["seed"]))
+        if told is None:  # still to be run
+            path.unlink()
+            continue
+        path.write_text(json.dumps(record | {"curves": dict(zip(record["curves"], told, strict=True))}))
+    assert main(["report", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "report")]) == 0
+    (stem,) = (path.with_suffix("") for path in (tmp_path / "report").glob("masking*.md"))
     text = stem.with_name(stem.name + ".md").read_text()
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert lines[2:] == [
-        ["Goodfellow", "0", "4", ".800", ".700", ".500", ".200", "4"],
-        ["Goodfellow", "1", "4", ".900", ".600", ".600", ".100", "2"],
-        ["LWA", "0", "4", "1.000", ".900", ".250", ".650", "4"],
-        ["LWA", "1", "4", ".300", ".300", ".300", ".000", "1"],
+        ["Goodfellow", "0", "4", ".800", ".700", ".500", ".500", "3"],
+        ["Goodfellow", "1", "4", ".900", ".600", ".600", ".600", "3"],
+        ["LWA", "0", "4", "1.000", ".900", ".250", ".600", "2"],
     ]
     assert "20 steps from one start" in text
     assert ", seed by seed" in text
@@ -77,3 +78,5 @@ def test_every_seed_is_told_and_drawn(made):
         assert float(line["accuracy"]) == curve[EPOCHS.index(int(line["epochs"]))]
     drawn = stem.with_name(stem.name + ".svg").read_text()
     assert all(f"{method}, seed {seed}" in drawn for method, seed in TOLD)
+    assert "LWA, seed 1" not in drawn
+    assert "30 test images, radius 1.5" in " ".join(drawn.split())

@@ -198,6 +198,27 @@ def test_candidates_are_scored_under_the_attack_of_the_protocol(made, tmp_path):
     assert left[1] < left[0]
 
 
+def test_each_protocol_trains_what_its_own_search_selects(tmp_path):
+    write_images(tmp_path / "own.npz")
+
+    def planted(setting, plan):
+        under_pgd = PROTOCOLS[setting.protocol].selected_under == "pgd"
+        changes = {"rate": plan.recipe.rate} | ({"radius": plan.method.radius} if plan.method.radius else {})
+        return {"changes": changes, "score": float((plan.method.radius == 0.5) == under_pgd)}
+
+    chosen = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setattr(search, "GRIDS", SMALL_GRIDS)
+        patch.setattr(search, "score", planted)
+        for protocol in ("equal", "equal-pgd"):
+            words = ["--data", "own.npz", "--epochs", "1", "--batch", "30", "--protocol", protocol]
+            assert main(["reproduce", "table1", *words]) == 0
+            (record,) = (tmp_path / "results").glob(f"own-{protocol}/table1/LWA-seed0.json")
+            chosen[protocol] = json.loads(record.read_text())["plan"]["method"]["radius"]
+    assert chosen == {"equal": 2.0, "equal-pgd": 0.5}
+
+
 def test_learning_curves_end_where_the_table_does(made, experiments):
     table = {row["method"]: row for row in experiments["table2/paper/own.npz"]["rows"]}
     for row in experiments["figure2/paper/own.npz"]["rows"]:

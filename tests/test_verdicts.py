@@ -369,7 +369,8 @@ def test_changed_settings_of_the_representation_stand_beside():
     assert told["status"] == "not decided"
     assert told["sentence"].endswith(" Within .089 of Goodfellow's in every column: LWA_Rep-near.")
     assert told["evidence"][1] == ["LWA_Rep-far - Goodfellow", "-.060", "-.040", "-.180", "-.070"]
-    assert [f["status"] for f in verdict("e", far)["findings"] if not f["decides"]] == ["not tested"]
+    aside = [f["status"] for f in verdict("e", far)["findings"] if not f["decides"]]
+    assert aside == ["not tested"] * 3  # settings selected under PGD, these networks judged, settings changed
 
 
 def test_changes_are_compared_over_the_seeds_that_all_have():

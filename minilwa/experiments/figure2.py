@@ -20,7 +20,7 @@ IMAGES = 1000  # the first test images, the same at every epoch
 
 def units(setting: Setting, name: str = "figure2") -> list[Unit]:
     """A unit for each method and seed; the networks are Table 2's."""
-    steps = {name: partial(single_step, along=direction(name, setting.formulas)) for name in DIRECTIONS}
+    steps = {along: partial(single_step, along=direction(along, setting.formulas)) for along in DIRECTIONS}
     measured = partial(curves, attacks=steps)
     return [Unit(name, setting.plan("lenet", row, seed), measured) for seed in setting.seeds for row in ROWS]
 
@@ -38,7 +38,7 @@ def curves(setting: Setting, plan: Plan, attacks: Mapping[str, Callable[..., Arr
         path = setting.kept(plan, epoch)
         if not path.exists():
             hint = f"Delete {setting.kept(plan)} to train it anew with them."
-            raise InputError("out", f"a network without its snapshot {path}", "all snapshots of Figure 2", hint)
+            raise InputError("out", f"a network without its snapshot {path}", "all snapshots of its training", hint)
         network = load(path, setting.source.device)
         found["validation"].append(clean_score(network, x, y).accuracy)
         for name, attack in attacks.items():

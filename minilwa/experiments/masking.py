@@ -1,7 +1,7 @@
-"""While a LeNet trains on moved images: what is right after the single step that it sees, and after PGD?
+"""While a LeNet trains on moved images: what is right after a single step, and after PGD?
 
-A network can learn to hide its gradient from the step that it is trained on instead of growing robust. The step cannot
-see it, and neither can a search that chooses by it.
+A network can learn to withstand the one step that it is trained on instead of growing robust. That step cannot tell,
+nor can a search that selects under it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from minilwa.attacks import single_step
+from minilwa.directions import direction
 from minilwa.experiments.figure2 import curves
 from minilwa.experiments.protocols import RADIUS
 from minilwa.experiments.runs import Setting, Unit, gathered
-from minilwa.experiments.search import CHOOSERS
+from minilwa.experiments.search import SHORT_PGD
 
 NETWORK = "lenet"
 ROWS = ("Goodfellow", "LWA")
@@ -20,7 +22,8 @@ ROWS = ("Goodfellow", "LWA")
 
 def units(setting: Setting, name: str = "masking") -> list[Unit]:
     """A unit for each method and seed; the networks are Table 2's."""
-    measured = partial(curves, attacks=CHOOSERS)
+    step = partial(single_step, along=direction("adv_loss", setting.formulas))
+    measured = partial(curves, attacks={"adv_loss": step, "pgd": SHORT_PGD})
     return [Unit(name, setting.plan(NETWORK, row, seed), measured) for seed in setting.seeds for row in ROWS]
 
 

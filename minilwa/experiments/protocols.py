@@ -2,8 +2,8 @@
 
 ``quick`` is one architecture for all rows with settings that suit the embedded digits; ``paper`` is what the authors'
 later notebooks ran, each method with a network of its own; ``equal`` is one architecture and as many epochs for all
-rows, with hyper-parameters that `search` chooses, and ``equal-pgd`` the same where it chooses under PGD. Radii are L2,
-on pixels in [0, 1].
+rows, with hyper-parameters that `search` selects under Adv_Loss, and ``equal-pgd`` the same, selected under PGD. Radii
+are L2, on pixels in [0, 1].
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ class Plan:
 class Protocol:
     """The form of the formulas, the recipe of all rows, and where a network's rows depart from `METHODS` and from it.
 
-    ``changes[network][row]`` are settings of the method, the recipe or the plan; ``chosen_by`` is the attack under
-    which `search` chooses others, empty if it does not.
+    ``changes[network][row]`` are settings of the method, the recipe or the plan; ``selected_under`` is the attack
+    under which `search` selects others, None where it does not.
     """
 
     form: str
     recipe: Recipe
     changes: dict[str, dict[str, dict[str, Any]]]
     scale: float | None = None
-    chosen_by: str = ""
+    selected_under: str | None = None
 
     def plan(self, network: str, row: str, **changes: Any) -> Plan:
         """The plan of one row of a table; ``changes`` go before what the protocol says, and give seed and form."""
@@ -106,12 +106,6 @@ class Protocol:
 
 CIFAR = {"epochs": 25, "rate": 0.01, "momentum": 0.9, "decay_at": 0.7, "crop": 28}  # ours: theirs is not known
 DROPOUT = {"dropout": 0.5}
-EQUAL = Protocol(
-    "stable",
-    Recipe(epochs=25),
-    {"lenet": {"LWA_Rep": {"at": 6}}, "cifar": {row: {"crop": 28} for row in ROWS}},
-    chosen_by="adv_loss",
-)
 SLOWER = {"rate": 0.02}  # at the rate of the dense networks an adversary keeps a LeNet from learning at all
 
 PROTOCOLS = {
@@ -153,9 +147,14 @@ PROTOCOLS = {
         },
         scale=0.07,
     ),
-    "equal": EQUAL,
-    "equal-pgd": replace(EQUAL, chosen_by="pgd"),
+    "equal": Protocol(
+        "stable",
+        Recipe(epochs=25),
+        {"lenet": {"LWA_Rep": {"at": 6}}, "cifar": {row: {"crop": 28} for row in ROWS}},
+        selected_under="adv_loss",
+    ),
 }
+PROTOCOLS["equal-pgd"] = replace(PROTOCOLS["equal"], selected_under="pgd")
 
 SEARCH_EPOCHS = {"mlp": 5, "lenet": 5, "cifar": 2}
 

@@ -22,10 +22,8 @@ from minilwa.experiments.runs import Setting, Unit, run_units, trained
 
 SEED = 1000
 IMAGES = 2000  # of the validation part, at most
-CHOOSERS: dict[str, Callable[..., Array]] = {  # by what the protocol is `chosen_by`
-    "adv_loss": ATTACKS["adv_loss"].run,
-    "pgd": partial(pgd, steps=20, restarts=1),
-}
+SHORT_PGD = partial(pgd, steps=20, restarts=1)
+SELECTION_ATTACKS: dict[str | None, Callable[..., Array]] = {"adv_loss": ATTACKS["adv_loss"].run, "pgd": SHORT_PGD}
 
 
 def search(setting: Setting, rows: Sequence[tuple[str, str]], jobs: int) -> Setting:
@@ -67,6 +65,6 @@ def score(setting: Setting, plan: Plan) -> dict[str, Any]:
             raise
         return {"changes": changes, "score": 0.0}
     clean = clean_score(network, x, y).accuracy
-    attack = CHOOSERS[PROTOCOLS[setting.protocol].chosen_by]
+    attack = SELECTION_ATTACKS[PROTOCOLS[setting.protocol].selected_under]
     attacked = clean_score(network, attack(network, x, y, RADIUS[plan.network]), y).accuracy
     return {"changes": changes, "clean": clean, "attacked": attacked, "score": (clean + attacked) / 2}

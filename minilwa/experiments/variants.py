@@ -20,6 +20,8 @@ from minilwa.experiments.runs import Setting, Unit, gathered
 from minilwa.layers import Layer
 from minilwa.networks import Network
 
+Changes = dict[str, tuple[dict[str, Any], ...]]  # by row
+
 FIRST = {"at": 3, "radius": 0.12}  # LWA_Rep at the first hidden layer
 BEFORE = {"at": 2}  # and before its activation
 SMALL = {"batch": 20}  # five times as many steps
@@ -28,7 +30,6 @@ LAST = {"dropped": "last"}  # dropout before the last layer alone, as in LeNet
 TWICE = {"epochs": 50}  # as long
 LONG = {"epochs": 100}
 ALONG = {"along": "adv_loss"}  # Goodfellow's sum of two gradients, but not along the sign
-Changes = dict[str, tuple[dict[str, Any], ...]]  # by row
 TRIED: dict[str, Changes] = {
     "table1": {
         "Normal": ({"epochs": 60}, LONG),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minilwa.experiments.paper import COLUMNS
+from minilwa.experiments.protocols import RADIUS
 from minilwa.files import complete_file
 from minilwa.report.text import NAMES, TITLES
 
@@ -141,24 +142,26 @@ def first_epoch(entry: dict[str, Any]) -> Any:
 
 def masking(entry: dict[str, Any]) -> Any:
     """Accuracy over the epochs, clean, under Adv_Loss and under PGD: a panel for each method and seed."""
-    rows = entry["rows"]
-    most = max(row["seeds"] for row in rows)
-    canvas = new_figure(2.6 * most + 1.2, 2.3 * len(rows) + 1.2)
-    grid = canvas.subplots(len(rows), most, sharex=True, sharey=True, squeeze=False)
+    rows, names = entry["rows"], {"validation": "as they are", "adv_loss": "under Adv_Loss", "pgd": "under PGD"}
+    seeds = sorted({seed for row in rows for seed in row["seed_numbers"]})
+    canvas = new_figure(2.6 * len(seeds) + 1.2, 2.3 * len(rows) + 1.2)
+    grid = canvas.subplots(len(rows), len(seeds), sharex=True, sharey=True, squeeze=False)
     for row, panels in zip(rows, grid, strict=True):
-        for i, (axes, seed) in enumerate(zip(panels, row["seed_numbers"], strict=False)):
-            for (column, curves), mark, colour in zip(row["each"].items(), MARKS, OTHERS, strict=False):
-                axes.plot(row["epochs"], curves[i], color=colour, marker=mark, markersize=4, label=TITLES[column])
-            axes.set(title=f"{row['method']}, seed {seed}", ylim=(0, 1.02))
+        for seed, axes in zip(seeds, panels, strict=True):
+            if seed not in row["seed_numbers"]:
+                axes.set_visible(False)
+                continue
+            at = row["seed_numbers"].index(seed)
+            for (column, label), mark, colour in zip(names.items(), MARKS, OTHERS, strict=False):
+                style = {"color": colour, "marker": mark, "markersize": 4}
+                axes.plot(row["epochs"], row["each"][column][at], label=label, **style)
+            axes.set(title=f"{row['method']}, seed {seed}", xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
+            axes.label_outer()
             axes.grid(alpha=0.3)
-    for axes in grid[-1]:
-        axes.set_xlabel("epoch")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("accuracy")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    canvas.legend(handles, labels, frameon=False, ncols=3, loc="outside lower center")
-    about = f"{entry['data']}, protocol {entry['protocol']}, {rows[0]['n']:,} test images"
-    canvas.suptitle(fill(f"{NAMES[entry['experiment']]}, {about}", 66))
+            legend = axes.get_legend_handles_labels()
+    canvas.legend(*legend, frameon=False, ncols=3, loc="outside lower center")
+    about = f"{rows[0]['n']:,} test images, radius {RADIUS['lenet']:g}"
+    canvas.suptitle(fill(f"{NAMES[entry['experiment']]}, {entry['data']}, protocol {entry['protocol']}, {about}", 66))
     return canvas
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from minilwa.experiments.variants import TRIED
 from minilwa.report import figures, judged, judged_lines, lines, notes, rows, tidy
 from minilwa.report.intervals import Record
 from minilwa.report.text import JUDGED, Lines, markdown_table
@@ -40,7 +41,7 @@ KINDS = {
         f"variants-{name}": Kind(
             partial(rows.variants, table=name), lines.table, tidy.table, figures.variants, notes.variants
         )
-        for name in ("table1", "table2")
+        for name in TRIED
     },
     "first-epoch": Kind(rows.first_epoch, lines.first_epoch, tidy.first_epoch, figures.first_epoch, notes.first_epoch),
     "masking": Kind(rows.masking, lines.masking, tidy.masking, figures.masking, notes.masking),

@@ -71,16 +71,14 @@ def first_epoch(entry: dict[str, Any]) -> Lines:
 
 
 def masking(entry: dict[str, Any]) -> Lines:
-    """A line for each method and seed: after the last epoch, and where PGD took most beyond Adv_Loss."""
-    lines = [["Method", "Seed", "Epochs", "Clean", "Adv_Loss", "PGD", "Largest difference", "after epoch"]]
+    """A line for each method and seed: after the last epoch, and where most was right under PGD."""
+    lines = [["Method", "Seed", "Epochs", "Clean", "Adv_Loss", "PGD", "PGD, best", "after epoch"]]
     for row in entry["rows"]:
         each = zip(*(row["each"][name] for name in ("validation", "adv_loss", "pgd")), strict=True)
-        for seed, (clean, attacked, pgd) in zip(row["seed_numbers"], each, strict=True):
-            beyond = [a - b for a, b in zip(attacked, pgd, strict=True)]
-            most = max(beyond)
-            last = (figure(values[-1]) for values in (clean, attacked, pgd))
-            at = row["epochs"][beyond.index(most)]
-            lines.append([row["method"], str(seed), str(row["epochs"][-1]), *last, figure(most), str(at)])
+        for seed, curves in zip(row["seed_numbers"], each, strict=True):
+            last, best = [figure(values[-1]) for values in curves], max(curves[-1])
+            at = row["epochs"][curves[-1].index(best)]
+            lines.append([row["method"], str(seed), str(row["epochs"][-1]), *last, figure(best), str(at)])
     return lines
 
 

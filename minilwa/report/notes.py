@@ -7,6 +7,7 @@ from typing import Any
 from minilwa.evaluation import beyond_guessing
 from minilwa.experiments import judge
 from minilwa.experiments.first_epoch import SLOW
+from minilwa.experiments.protocols import RADIUS
 from minilwa.report.judged import at_one_radius, missing_attacks
 from minilwa.report.numbers import figure, listed, signed
 from minilwa.report.text import TITLES
@@ -72,10 +73,11 @@ def first_epoch(entry: dict[str, Any]) -> list[str]:
 
 
 def masking(entry: dict[str, Any]) -> list[str]:
-    """Which PGD it is."""
+    """How far the images are moved, and which PGD it is."""
     return [
-        f"On the first {entry['rows'][0]['n']:,} test images. PGD is short here, 20 steps from one start: as many as a "
-        "search that chooses by it affords."
+        f"On the first {entry['rows'][0]['n']:,} test images, at a radius of {RADIUS['lenet']:g}. Adv_Loss is the "
+        "direction that LWA trains on; Goodfellow's method trains along Adv_Loss_Sign. PGD is short here, 20 steps "
+        "from one start: as many as a search that selects under it affords."
     ]
 
 

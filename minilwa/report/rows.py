@@ -97,10 +97,17 @@ def figure2(records: Sequence[Record]) -> list[Record]:
 
 
 def masking(records: Sequence[Record]) -> list[Record]:
-    """The rows of `figure2`, each with the curves of ``each`` seed."""
+    """A row for each method: the accuracies after every epoch that was kept, of ``each`` seed by itself."""
     return [
-        row | {"each": {name: [record["curves"][name] for record in found] for name in row["curves"]}}
-        for row, found in zip(figure2(records), grouped(records, "method", ROWS).values(), strict=True)
+        {
+            "method": method,
+            "seeds": len(found),
+            "seed_numbers": [record["seed"] for record in found],
+            "n": found[0]["n"],
+            "epochs": found[0]["epochs"],
+            "each": {name: [record["curves"][name] for record in found] for name in found[0]["curves"]},
+        }
+        for method, found in grouped(records, "method", ROWS).items()
     ]
 
 

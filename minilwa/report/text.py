@@ -25,7 +25,7 @@ NAMES = {
     "variants-table1": "Table 1 with settings changed",
     "variants-table2": "Table 2 with settings changed",
     "first-epoch": "The first epoch of a LeNet against its adversary",
-    "masking": "Gradients that hide while a LeNet trains",
+    "masking": "A single step against PGD while a LeNet trains",
     "judge-table1": "The networks of Table 1, judged",
     "judge-table2": "The networks of Table 2, judged",
     "judge-cifar10": "The networks of CIFAR-10, judged",
@@ -37,7 +37,7 @@ PROTOCOLS = {
     "quick": "settings for a quick look",
     "paper": "the paper's protocol",
     "equal": "one architecture for all",
-    "equal-pgd": "one architecture for all, settings chosen under PGD",
+    "equal-pgd": "one architecture for all, settings selected under PGD",
 }
 
 

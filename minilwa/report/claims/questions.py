@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from minilwa.experiments.protocols import ROWS
+from minilwa.experiments.variants import TRIED
 from minilwa.report.claims import accuracy, attacks, factorial, figures, norm, training
 from minilwa.report.claims.evidence import Decision
 from minilwa.report.intervals import Record
@@ -55,6 +56,7 @@ def asked(
 TRAINED = tuple(f"{table}/{protocol}" for table in ("table1", "table2") for protocol in ("paper", "equal"))
 TABLES = (*TRAINED, *(f"judge-{table}" for table in TRAINED))
 UNDER_PGD = ("table2/equal-pgd", "judge-table2/equal-pgd")
+DROPOUT_ROWS = ("Normal", "Dropout", "Goodfellow")
 CIFAR = ("cifar10/paper", "judge-cifar10/paper")
 beside = partial(Question, decides=False)
 
@@ -104,7 +106,10 @@ CLAIMS = (
         "d",
         "Dropout improves accuracy and robustness, but the robustness is still weak: it helps a little.",
         "4.2, Table 1",
-        asked(training.DROPOUT, training.dropout_helps, ("Normal", "Dropout", "Goodfellow"), *TABLES),
+        [
+            *asked(training.DROPOUT, training.dropout_helps, DROPOUT_ROWS, *TABLES),
+            *asked(training.DROPOUT, training.dropout_helps, DROPOUT_ROWS, *UNDER_PGD, decides=False),
+        ],
         [
             "By training with the dropout technique, both performance and robustness of the neural network are "
             "improved, but its robustness is still weak."
@@ -116,6 +121,7 @@ CLAIMS = (
         "4.2, Table 1",
         [
             *asked(training.COMPARABLE, training.comparable, ("Goodfellow", "LWA_Rep"), *TABLES),
+            *asked(training.COMPARABLE, training.comparable, ("Goodfellow", "LWA_Rep"), *UNDER_PGD, decides=False),
             beside(
                 "variants-table1", "paper", training.COMPARABLE_CHANGED, training.comparable_changed, substitutes=False
             ),
@@ -144,7 +150,7 @@ CLAIMS = (
             ),
             *(
                 beside(f"variants-{table}", "paper", figures.NEAREST, figures.nearest_change, substitutes=False)
-                for table in ("table1", "table2")
+                for table in TRIED
             ),
         ],
     ),

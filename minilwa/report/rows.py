@@ -81,34 +81,29 @@ def figure1(records: Sequence[Record]) -> list[Record]:
 def figure2(records: Sequence[Record]) -> list[Record]:
     """A row for each method: the accuracy after every epoch that was kept, clean and attacked."""
     return [
-        {
-            "method": method,
-            "seeds": len(found),
-            "seed_numbers": [record["seed"] for record in found],
-            "n": found[0]["n"],
-            "epochs": found[0]["epochs"],
+        learning(found)
+        | {
             "curves": {
                 name: band([record["curves"][name] for record in found], found[0]["n"]) for name in found[0]["curves"]
             },
             "values": [record["curves"]["validation"] for record in found],
         }
-        for method, found in grouped(records, "method", ROWS).items()
+        for found in grouped(records, "method", ROWS).values()
     ]
 
 
 def masking(records: Sequence[Record]) -> list[Record]:
     """A row for each method: the accuracies after every epoch that was kept, of ``each`` seed by itself."""
     return [
-        {
-            "method": method,
-            "seeds": len(found),
-            "seed_numbers": [record["seed"] for record in found],
-            "n": found[0]["n"],
-            "epochs": found[0]["epochs"],
-            "each": {name: [record["curves"][name] for record in found] for name in found[0]["curves"]},
-        }
-        for method, found in grouped(records, "method", ROWS).items()
+        learning(found) | {"each": {name: [record["curves"][name] for record in found] for name in found[0]["curves"]}}
+        for found in grouped(records, "method", ROWS).values()
     ]
+
+
+def learning(found: Sequence[Record]) -> Record:
+    """Whose learning curves a row is of, from the records of one method, all seeds."""
+    row = {"method": found[0]["method"], "seeds": len(found), "seed_numbers": [record["seed"] for record in found]}
+    return row | {key: found[0][key] for key in ("n", "epochs")}
 
 
 def factorial(records: Sequence[Record]) -> list[Record]:

@@ -176,7 +176,9 @@ LONG = {"pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "squ
         ("lenet", "paper", 1, LONG),
         ("lenet", "equal", 0, LONG),
         ("lenet", "quick", 0, LONG),
-        ("mlp", "equal", 1, set()),
+        ("mlp", "paper", 4, set()),
+        ("mlp", "equal", 2, set()),
+        ("mlp", "equal", 3, LONG),
     ],
 )
 def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, protocol, seed, expected):

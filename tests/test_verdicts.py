@@ -601,5 +601,8 @@ def test_captions_say_what_stands_behind_a_mean():
     assert caption(both).endswith("± standard deviation over 2 seeds")
     alone = both | {"rows": [both["rows"][0], both["rows"][1] | {"seeds": 1}]}
     assert caption(alone).endswith("over 2 seeds, or [95% Wilson interval over images] for one seed")
+    three = table_of(IN_ORDER, seeds=3)
+    unequal = three | {"rows": [three["rows"][0], three["rows"][1] | {"seeds": 2}]}
+    assert caption(unequal).endswith("± standard deviation over 2 to 3 seeds")
     curves = {"adv_loss": [0.99, 0.6, 0.3], "adv_loss_sign": [0.99, 0.8, 0.5], "adv_alpha": [0.99, 0.58, 0.28]}
     assert caption(figure1_of(curves)).endswith("means over 3 seeds")

@@ -57,7 +57,7 @@ TRAINED = tuple(f"{table}/{protocol}" for table in ("table1", "table2") for prot
 TABLES = (*TRAINED, *(f"judge-{table}" for table in TRAINED))
 UNDER_PGD = ("table2/equal-pgd", "judge-table2/equal-pgd")
 DROPOUT_ROWS = ("Normal", "Dropout", "Goodfellow")
-CIFAR = ("cifar10/paper", "judge-cifar10/paper")
+CIFAR = ("cifar10/paper", "cifar10/equal")
 beside = partial(Question, decides=False)
 
 CLAIMS = (
@@ -160,8 +160,8 @@ CLAIMS = (
         "(b) and (c), holds there.",
         "4.2",
         [
-            *asked(training.MOST_ROBUST, training.most_robust, ROWS, *CIFAR),
-            *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), CIFAR[0]),
+            *asked(training.MOST_ROBUST, training.most_robust, ROWS, *CIFAR, *(f"judge-{table}" for table in CIFAR)),
+            *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), *CIFAR),
         ],
     ),
 )

@@ -77,11 +77,13 @@ def steepest(v: Array, norm: Norm = "l2") -> Array:
 
 def rescale(v: Array, radius: float | Array, norm: Norm = "l2") -> Array:
     """``v`` ``(N, ...)`` with every sample's norm set to ``radius`` (a number or ``(N,)``); a zero stays zero."""
-    xp = namespace(v)
-    flat = v.reshape(len(v), -1)
+    xp, flat = namespace(v), v.reshape(len(v), -1)
     total = length(flat, norm)
-    factor = xp.where(total > 0, radius / xp.where(total > 0, total, 1), 0).astype(v.dtype)
-    return (flat * factor[:, None]).reshape(v.shape)
+    most = np.finfo(v.dtype).maxexp - 2
+    power = xp.clip(xp.frexp(total)[1], -most, most)
+    unit = xp.ldexp(xp.ones_like(total), -power)  # a power of two rounds nothing, and keeps the factor a normal number
+    factor = xp.where(total > 0, radius / xp.where(total > 0, total * unit, 1), 0).astype(v.dtype)
+    return (flat * unit[:, None] * factor[:, None]).reshape(v.shape)
 
 
 def check_ball(norm: Norm) -> None:

@@ -332,8 +332,8 @@ def nudged(value):
 
 # --- functions -------------------------------------------------------------------------------------------------------
 
-UFUNCS = ["abs", "exp", "expm1", "fmin", "isfinite", "isnan", "log", "logaddexp", "maximum", "minimum", "multiply"]
-UFUNCS += ["sign", "sqrt", "square", "tanh"]
+UFUNCS = ["abs", "exp", "expm1", "fmin", "isfinite", "isnan", "ldexp", "log", "logaddexp", "maximum", "minimum"]
+UFUNCS += ["multiply", "sign", "sqrt", "square", "tanh"]
 TRANSCENDENTAL = ["exp", "expm1", "log", "logaddexp", "tanh"]
 
 FUNCTIONS = {  # name -> the parameters that may be given; those with a star are an array or a number, or several
@@ -414,6 +414,11 @@ def asarray(a, dtype=None):
     return ndarray(np.array(a, dtype=dtype))
 
 
+def frexp(a):
+    launch()
+    return tuple(map(ndarray, np.frexp(host(a))))
+
+
 def nonzero(a):
     note("nonzero")
     return tuple(map(ndarray, np.nonzero(host(a))))
@@ -462,7 +467,7 @@ def make_module():
         setattr(module, name, partial(function, name))
     for name, constant in CONSTANTS.items():
         setattr(module, name, constant)
-    for given in (asarray, einsum, fuse, may_share_memory, nonzero):
+    for given in (asarray, einsum, frexp, fuse, may_share_memory, nonzero):
         setattr(module, given.__name__, given)
     module.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=as_strided))
     module.cuda = types.SimpleNamespace(get_current_stream=Stream)

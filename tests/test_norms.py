@@ -131,6 +131,13 @@ def test_rescale_sets_the_length_and_keeps_the_direction(v, norm, radius, one_ea
             assert float(after) == about(float(before) / size * float(wanted) if size else 0, v.dtype)
 
 
+@pytest.mark.parametrize(("size", "radius"), [(4.375e9, 3.859e-32), (1e-42, 100.0), (1e38, 1e-37), (1e-38, 1e38)])
+def test_rescale_knows_no_quotient_that_float32_cannot_hold(size, radius):
+    v = np.array([[size, 0, -size]], dtype=np.float32)
+    half = radius / 2
+    assert rescale(v, radius, "l1")[0].tolist() == pytest.approx([half, 0, -half], rel=1e-6, abs=0)
+
+
 @given(NORMS)
 def test_exponents_of_dual_norms_are_conjugate(norm):
     assert 1 / exponent(norm) + 1 / dual(norm) == pytest.approx(1)

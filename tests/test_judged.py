@@ -176,6 +176,8 @@ LONG = {"pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "squ
         ("lenet", "paper", 1, LONG),
         ("lenet", "equal", 0, LONG),
         ("lenet", "quick", 0, LONG),
+        ("mlp", "quick", 0, set()),
+        ("mlp", "quick", 1, LONG),
         ("mlp", "paper", 4, set()),
         ("mlp", "equal", 2, set()),
         ("mlp", "equal", 3, LONG),

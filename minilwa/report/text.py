@@ -46,7 +46,7 @@ def caption(entry: dict[str, Any]) -> str:
     seeds = len(entry["seeds"])
     over = "[95% Wilson interval over images]"
     if seeds > 1:
-        least = min((row["seeds"] for row in entry["rows"] if row.get("seeds", 1) > 1), default=seeds)
+        least = min((row["seeds"] for row in entry["rows"] if row["seeds"] > 1), default=seeds)
         over = f"± standard deviation over {seeds if least == seeds else f'{least} to {seeds}'} seeds"
     if entry["experiment"] in {"figure1", "figure2"}:
         over = f"means over {seeds} seeds" if seeds > 1 else "one seed"

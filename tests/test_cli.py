@@ -118,7 +118,8 @@ def test_reproduce_leaves_a_complete_results_folder(shape, options, dtype, capsy
     assert both == {"table1": table, "figure1": figure}
     assert [row["method"] for row in table["rows"]] == METHODS
     names = ["adv_loss", "adv_loss_sign", "adv_alpha", "deepfool", "noise"]
-    assert [curve["direction"] for curve in figure["curves"]] == names
+    drawn = [(curve["direction"], curve["clip"]) for curve in figure["curves"]]
+    assert drawn == [(name, clip) for clip in (False, True) for name in names]
     assert figure["radii"] == list(figure1.RADII)
     form = "printed" if options else "stable"
     assert {settings["form"] for settings in table["config"]["methods"].values()} == {form}

@@ -50,7 +50,7 @@ def broken(count, near=1.0, far=3.0):
 USUAL = {
     "adv_loss": broken(40),
     "adv_loss-float64": broken(40),
-    "pgd": broken(60),
+    "pgd": broken(61),
     "pgd-200steps": broken(62),
     "square": broken(30),
     "transfer": broken(20),
@@ -112,7 +112,7 @@ def test_nothing_amiss():
     assert doubts() == []
     (row,) = judgement(records_of())
     assert (
-        notes_on({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1]
+        notes_on({"plans": {}, "protocol": "paper", "experiment": "judge-table1", "rows": [row], "seeds": [0]})[-1]
         == "Nothing of this was found amiss."
     )
 
@@ -121,7 +121,7 @@ def test_only_what_was_run_is_told_as_checked():
     left_out, told = ("-float64", "steps", "transfer"), []
     for records in (records_of(), [r for r in records_of() if not r["attack"].endswith(left_out)]):
         rows = judgement(records)
-        found = notes_on({"plans": {}, "experiment": "judge-table1", "rows": rows, "seeds": [0]})
+        found = notes_on({"plans": {}, "protocol": "paper", "experiment": "judge-table1", "rows": rows, "seeds": [0]})
         told += [note for note in found if note.startswith("Checked")]
     whole, less = told
     assert all(name in whole for name in ("a transferred set and square", "adv_loss-float64", "pgd-200steps"))
@@ -131,12 +131,14 @@ def test_only_what_was_run_is_told_as_checked():
 
 def test_attacks_that_no_network_has_met_are_named():
     (row,) = judgement(records_of())
-    told = " ".join(notes_on({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]}))
+    told = " ".join(
+        notes_on({"plans": {}, "protocol": "paper", "experiment": "judge-table1", "rows": [row], "seeds": [0]})
+    )
     lack = re.search(r"Still to be run, so no part of the worst case or of the checks: (.*?)\.", told)[1]
-    assert set(re.split(", | and ", lack)) == set(judge.parts("mlp")) - set(row["attacks"])
-    row["attacks"] |= dict.fromkeys(judge.parts("mlp"), row["attacks"]["pgd"])
+    assert set(re.split(", | and ", lack)) == set(judge.parts("mlp", "paper")) - set(row["attacks"])
+    row["attacks"] |= dict.fromkeys(judge.parts("mlp", "paper"), row["attacks"]["pgd"])
     assert "Still to be run" not in " ".join(
-        notes_on({"plans": {}, "experiment": "judge-table1", "rows": [row], "seeds": [0]})
+        notes_on({"plans": {}, "protocol": "paper", "experiment": "judge-table1", "rows": [row], "seeds": [0]})
     )
 
 
@@ -153,12 +155,14 @@ def test_attacks_that_their_gradients_mislead_are_named():
 
 
 def radii_of(name, network, protocol="paper", seed=0):
-    return judge.parts(network)[name].radii(PROTOCOLS[protocol].plan(network, "LWA", seed=seed), protocol)
+    return judge.parts(network, protocol)[name].radii(PROTOCOLS[protocol].plan(network, "LWA", seed=seed), protocol)
 
 
 def told_of(records):
     rows = judgement(records)
-    return notes_on({"plans": {}, "experiment": "judge-table2", "rows": rows, "seeds": rows[0]["seed_numbers"]})
+    return notes_on(
+        {"plans": {}, "protocol": "paper", "experiment": "judge-table2", "rows": rows, "seeds": rows[0]["seed_numbers"]}
+    )
 
 
 def at_one(records, attack="pgd"):
@@ -184,8 +188,8 @@ LONG = {"pgd", "pgd_margin", "square", "pgd-clipped", "pgd_margin-clipped", "squ
     ],
 )
 def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, protocol, seed, expected):
-    checks = {name for name, part in judge.parts(network).items() if part.check}
-    at = {name: radii_of(name, network, protocol, seed) for name in judge.parts(network)}
+    checks = {name for name, part in judge.parts(network, protocol).items() if part.check}
+    at = {name: radii_of(name, network, protocol, seed) for name in judge.parts(network, protocol)}
     alone = {name for name, radii in at.items() if radii == (judge.RADIUS[network],)}
     assert alone - checks == expected
     assert checks <= alone
@@ -194,7 +198,7 @@ def test_long_attacks_are_run_at_one_radius_where_they_are_dear(network, protoco
 
 @pytest.mark.parametrize(("protocol", "radii"), [("equal", (1.5,)), ("paper", judge.RADII["lenet"])])
 def test_an_attack_is_run_at_the_radii_of_its_protocol(protocol, radii, tmp_path, monkeypatch):
-    monkeypatch.setattr(judge, "parts", lambda network: {"noise": judge.Part(ATTACKS["noise"], long=True)})
+    monkeypatch.setattr(judge, "parts", lambda network, protocol: {"noise": judge.Part(ATTACKS["noise"], long=True)})
     monkeypatch.setattr(judge, "IMAGES", 10)
     monkeypatch.setattr(judge, "trained", lambda setting, plan: plan.build(setting.dataset))
     setting = Setting(Source("mnist5k"), tmp_path, protocol)
@@ -204,7 +208,7 @@ def test_an_attack_is_run_at_the_radii_of_its_protocol(protocol, radii, tmp_path
 
 def test_what_is_smaller_on_cifar_is_run_so_and_told():
     usual, fewer = (
-        {name: {**signature(part.attack.run).parameters} for name, part in judge.parts(network).items()}
+        {name: {**signature(part.attack.run).parameters} for name, part in judge.parts(network, "paper").items()}
         for network in ("mlp", "cifar")
     )
     queries = [each[name]["queries"].default for each in (fewer, usual) for name in ("square", "square-clipped")]
@@ -220,7 +224,7 @@ def test_what_is_smaller_on_cifar_is_run_so_and_told():
     told = "Here Square makes 500 queries an image, not 5,000, and L-BFGS 5 searches, not 8"
     rows = judgement(records_of())
     found = [
-        notes_on({"plans": {}, "experiment": name, "rows": rows, "seeds": [0]})
+        notes_on({"plans": {}, "protocol": "paper", "experiment": name, "rows": rows, "seeds": [0]})
         for name in ("judge-cifar10", "judge-table2")
     ]
     assert [told in " ".join(sentences) for sentences in found] == [True, False]
@@ -275,10 +279,14 @@ def test_gradients_that_lead_nowhere_are_counted():
 
 
 def test_float64_and_twice_the_steps_are_compared():
-    (found,) = doubts({"pgd-200steps": broken(80)})
-    assert found == "LWA: pgd-200steps changes the accuracy by -.200; double the steps again."
+    (found,) = doubts({"pgd-200steps": broken(63)})
+    assert found == "LWA: pgd-200steps changes the accuracy of pgd by -.020; double the steps again."
+    (found,) = doubts({"pgd-200steps": broken(63), "pgd-400steps": broken(64)})
+    assert found == "LWA: pgd-200steps changes the accuracy of pgd by -.020."
+    found = doubts({"pgd-200steps": broken(63), "pgd-400steps": broken(65)})
+    assert found[1] == "LWA: pgd-400steps changes the accuracy of pgd-200steps by -.020; double the steps again."
     (found,) = doubts({"adv_loss-float64": broken(20)})
-    assert found == "LWA: adv_loss-float64 changes the accuracy by +.200."
+    assert found == "LWA: adv_loss-float64 changes the accuracy of adv_loss by +.200."
     (row,) = judgement(records_of({"adv_loss-float64": broken(40)[::-1]}))
     again = row["checks"]["again"]["adv_loss-float64"]
     assert (again["change"]["mean"], again["differ"]) == (0, [80])
@@ -308,3 +316,39 @@ def test_table_shows_what_a_reviewer_asks_for(experiment, published):
     assert lines["transferred, from another Normal network"] == [".800 ± .000"] * 2
     assert lines["gradients that are zero"] == ["0", "0"]
     assert [cells for label, cells in lines.items() if "authors" in label] == ([[published, ""]] if published else [])
+
+
+def test_distances_are_those_of_the_networks_that_learned():
+    dead = [
+        r | {"accuracy": 0.1} if r["attack"] == "none" else r for r in records_of({"pgd": broken(40, far=900)}, seed=1)
+    ]
+    (row,), (alone,) = judgement(records_of() + dead), judgement(records_of())
+    assert row["worst"]["accuracy"]["values"] == [0.38, 0.38]
+    for key in ("curve", "median", "mean", "relative_mean", "to_chance", "traced"):
+        assert row["worst"][key] == alone["worst"][key]
+    assert row["attacks"]["pgd"]["relative_mean"] == alone["attacks"]["pgd"]["relative_mean"]
+    left_out = "Did not learn, by clean accuracy: LWA, seed 1 (.100). Distances, their curve and the radius"
+    assert [any(left_out in told for told in told_of(records)) for records in (records_of() + dead, records_of())] == [
+        1,
+        0,
+    ]
+    (row,) = judgement(dead)
+    assert row["worst"]["traced"] == [1]
+
+
+def test_a_transferred_set_that_breaks_more_at_another_radius_is_told():
+    (found,) = doubts({"transfer": broken(20, far=3.0), "adv_loss": broken(40, far=5.0)})
+    assert found == (
+        "LWA: the transferred set is stronger than the same step along its own gradient at a radius of 4 (.000 against "
+        ".600): its gradient is the worse guide there."
+    )
+
+
+def test_where_the_weight_of_perturbations_lies_is_in_the_table():
+    part = {"n": 80, "concentrated": 20, "median": 0.3, "pixel": 0.2, "largest": 0.9}
+    looked_at = {"method": "LWA", "seed": 0, "n": N, "attack": "concentration", "window": 5}
+    looked_at["directions"] = {"adv_loss": part, "adv_alpha": part | {"concentrated": 8}}
+    rows = judgement([*records_of(), looked_at])
+    lines = {line[0]: line[1:] for line in lines_of({"experiment": "judge-table2", "rows": rows, "seeds": [0]})}
+    shares = [cells for label, cells in lines.items() if label.startswith("share with more than half of ‖r‖² in 5 x 5")]
+    assert shares == [[".250"], [".100"]]

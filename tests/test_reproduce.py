@@ -47,7 +47,11 @@ def test_every_method_classifies_clean_digits(rows):
 
 def test_figure1_falls_as_the_radius_grows(results):
     figure = json.loads((results / "out" / "figure1.json").read_text())
-    *adversaries, noise = figure["curves"]
+    *adversaries, noise = figure["curves"][:5]
+    for curve, clipped in zip(figure["curves"][:5], figure["curves"][5:], strict=True):
+        assert (curve["direction"], curve["clip"], clipped["clip"]) == (clipped["direction"], False, True)
+        assert curve["accuracy"][0] == clipped["accuracy"][0]
+        assert curve["accuracy"][-1] < clipped["accuracy"][-1]  # set back into the range, an image is moved less
     for curve in adversaries:
         assert curve["accuracy"][0] > 0.9
         assert curve["accuracy"][-1] < 0.2

@@ -99,7 +99,7 @@ def figure1_of(curves, seeds=3, noise=0.001):
     rng = np.random.default_rng(6)
     records = [
         {"method": "Normal", "seed": seed, "n": 1000, "radii": [0.0, 1.0, 2.0]}
-        | {"curves": [{"direction": d, "accuracy": noisy(c, rng, noise)} for d, c in curves.items()]}
+        | {"curves": [{"direction": d, "clip": False, "accuracy": noisy(c, rng, noise)} for d, c in curves.items()]}
         for seed in range(seeds)
     ]
     return entry("figure1", config_of(), [with_plan(record, "lenet") for record in records])

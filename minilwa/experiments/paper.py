@@ -36,6 +36,13 @@ NOTEBOOKS: dict[str, dict[str, tuple[float, ...]]] = {  # the authors' later run
     },
 }
 
+FIGURE1: dict[float, dict[str, float]] = {  # by radius, of the authors' LeNet, not clipped
+    1.0: {"adv_loss_sign": 0.912, "adv_loss": 0.769, "adv_alpha": 0.762},
+    1.4: {"adv_loss_sign": 0.822, "adv_loss": 0.565, "adv_alpha": 0.548},
+    2.0: {"adv_loss_sign": 0.637, "adv_loss": 0.312, "adv_alpha": 0.301},
+    3.0: {"adv_loss_sign": 0.333, "adv_loss": 0.128, "adv_alpha": 0.121},
+}
+
 DEEPFOOL = {  # mean ||r|| / ||x|| that Moosavi-Dezfooli et al. (1511.04599) give for MNIST, by network; Normal training
     "judge-table1": ("FC500-150-10", 0.11),
     "judge-table2": ("LeNet", 0.20),

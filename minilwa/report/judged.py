@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minilwa.evaluation import beyond_guessing
 from minilwa.experiments import judge
 from minilwa.experiments.protocols import ROWS
 from minilwa.report.intervals import Record, band, grouped, statistics
@@ -20,7 +21,8 @@ def judgement(records: Sequence[Record]) -> list[Record]:
 
     A clipped point is one that an unclipped attack could have found, so the unclipped worst case is over both. Images
     made on another network, other precisions and other norms are reported, but no part of it. Networks on which attacks
-    are still to be run that others have met are left out: a worst case over fewer of them would flatter.
+    are still to be run that others have met are left out: a worst case over fewer of them would flatter. Distances are
+    those of the networks that learned, if any did: one that always answers the same is far from every other answer.
     """
     rows, every = [], {r["attack"] for r in records}
     for method, of_method in grouped(records, "method", ROWS).items():
@@ -35,9 +37,10 @@ def judgement(records: Sequence[Record]) -> list[Record]:
             continue
         row: Record = {"method": method, "seeds": len(seeds), "seed_numbers": seeds, "n": whole[0]["n"]}
         row |= {"radius": whole[0]["radius"], "classes": clean[0]["classes"]}
-        row["attacks"] = {attack: one_attack(rs) for attack, rs in found.items()}
+        learned = [r for r in clean if beyond_guessing(r["accuracy"], r["classes"])] or clean
+        sizes = {r["seed"]: np.array(r["sizes"]) for r in learned}
+        row["attacks"] = {attack: one_attack(rs, list(sizes)) for attack, rs in found.items()}
         row["validation"] = statistics([r["accuracy"] for r in clean], row["n"])
-        sizes = {r["seed"]: np.array(r["sizes"]) for r in clean}
         row["worst"] = worst(whole, sizes, clean[0]["classes"])
         row["worst_clipped"] = worst([r for r in whole if r["clip"]], sizes, clean[0]["classes"])
         row["checks"] = checks(found, whole, seeds)
@@ -47,15 +50,20 @@ def judgement(records: Sequence[Record]) -> list[Record]:
     return rows
 
 
+def parts_of(entry: Record) -> dict[str, judge.Part]:
+    """The attacks that the networks of a judgement meet."""
+    return judge.parts(judge.network_of(entry["experiment"]), entry["protocol"])
+
+
 def missing_attacks(entry: Record) -> list[str]:
     """The attacks that the networks of a judgement's rows are still to meet."""
-    every = judge.parts(judge.network_of(entry["experiment"]))
+    every = parts_of(entry)
     return [name for name in every if any(name not in row["attacks"] for row in entry["rows"])]
 
 
 def at_one_radius(entry: Record) -> list[str]:
     """The attacks of the worst case that were run at the radius of the tables alone, where others were at more."""
-    first, parts = entry["rows"][0], judge.parts(judge.network_of(entry["experiment"]))
+    first, parts = entry["rows"][0], parts_of(entry)
     radii = {name: len(first["attacks"][name]["accuracy"]) for name in first["worst"]["attacks"]}
     return [name for name, count in radii.items() if count == 1 < max(radii.values()) and not parts[name].check]
 
@@ -66,8 +74,9 @@ def traced(records: Sequence[Record]) -> list[int]:
     return [seed for seed, count in counts.items() if count == max(counts.values())]
 
 
-def one_attack(records: Sequence[Record]) -> Record:
-    """What one attack did to the networks of one method: accuracies at the radii, distances, gradients."""
+def one_attack(records: Sequence[Record], learned: Sequence[int]) -> Record:
+    """What one attack did to the networks of one method: accuracies at the radii, gradients, and to those of the seeds
+    that ``learned`` distances."""
     first, found = records[0], {}
     if first["accuracy"] is not None:
         told = [dict(zip(r["radii"], r["accuracy"], strict=True)) for r in records]
@@ -75,16 +84,18 @@ def one_attack(records: Sequence[Record]) -> Record:
         found = {f"{radius:g}": statistics([t[radius] for t in told if radius in t], first["n"]) for radius in radii}
     gradients = [r["gradients"] for r in records if r["gradients"] is not None]
     counts = {key: sum(g[key] for g in gradients) for key in gradients[0]} if gradients else None
-    distances = {key: [r["summary"][key] for r in records] for key in ("median", "mean", "relative_mean", "broken")}
+    summaries = [r["summary"] for r in records if r["seed"] in learned]
+    distances = {key: [s[key] for s in summaries] for key in ("median", "mean", "relative_mean", "broken")}
     return {"norm": first["norm"], "seeds": len(records), "accuracy": found, "gradients": counts, **distances}
 
 
 def worst(records: Sequence[Record], sizes: dict[int, np.ndarray], classes: int) -> Record | None:
-    """The worst case over attacks: accuracy at the radius, and of the networks that were `traced`: over the radius; the
-    distances' median, mean, and mean share of ||x||; ``to_chance``, where no more are right than guessing gets."""
+    """The worst case over attacks: accuracy at the radius, and of those networks in ``sizes`` (the norms of the images,
+    by seed) that were `traced`: over the radius; the distances' median, mean, and mean share of ||x||; ``to_chance``,
+    where no more are right than guessing gets."""
     if not records:
         return None
-    found, told = least(records), traced(records)
+    found, told = least(records), traced([r for r in records if r["seed"] in sizes])
     pairs = [(found[seed], sizes[seed]) for seed in told]
     radii = np.linspace(0, max(r["radii"][-1] for r in records), CURVE_POINTS)
     n, radius = records[0]["n"], records[0]["radius"]
@@ -117,7 +128,7 @@ def checks(found: dict[str, list[Record]], whole: Sequence[Record], seeds: Seque
     counts = [r["gradients"] for rs in found.values() for r in rs if r["gradients"] is not None]
     again = {}
     for name, records in found.items():
-        first = found.get(name.rpartition("-")[0], [])
+        first = found.get(repeated(name), [])
         if name.endswith(("-float64", "steps")) and first:
             pairs = [(a, b) for a, b in zip(distances_of(first), distances_of(records), strict=True)]
             change = [float((b > radius).mean() - (a > radius).mean()) for a, b in pairs]
@@ -129,6 +140,12 @@ def checks(found: dict[str, list[Record]], whole: Sequence[Record], seeds: Seque
         "gradients": {key: sum(c[key] for c in counts) for key in ("total", "zero", "not_finite")},
         "again": again,
     }
+
+
+def repeated(name: str) -> str:
+    """The attack that another repeats: in float32, or with half the steps."""
+    first, _, how = name.rpartition("-")
+    return f"{first}-200steps" if how == "400steps" else first
 
 
 def concentrated(records: Sequence[Record]) -> Record:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from minilwa.experiments.concentration import WINDOW
 from minilwa.experiments.paper import DEEPFOOL
-from minilwa.report.numbers import average, bracket, spread
-from minilwa.report.text import Lines
+from minilwa.report.numbers import average, bracket, figure, spread
+from minilwa.report.text import TITLES, Lines
 
 TRANSFER = "transferred, from another Normal network"
 
@@ -31,9 +32,21 @@ def judgement(entry: dict[str, Any]) -> Lines:
             lines.append([label, *(spread(f["accuracy"][radius]) if f.get("accuracy") else "" for f in found)])
         else:
             lines.append([f"{attack}, median distance", *(average(f.get("median", [])) for f in found)])
+    lines += concentrations(rows)
     kinds = {"total": "taken by all attacks", "zero": "that are zero", "not_finite": "that are not finite"}
     for key, which in kinds.items():
         lines.append([f"gradients {which}", *(f"{row['checks']['gradients'][key]:,}" for row in rows)])
+    return lines
+
+
+def concentrations(rows: list[dict[str, Any]]) -> Lines:
+    """Of which share of the images a perturbation has more than half of ||r||^2 in one window."""
+    lines = []
+    for name in ("adv_loss", "adv_alpha"):
+        found = [(row["concentration"] or {}).get(name, {"n": 0}) for row in rows]
+        if any(f["n"] for f in found):
+            cells = (figure(f["concentrated"] / f["n"]) if f["n"] else "" for f in found)
+            lines.append([f"share with more than half of ‖r‖² in {WINDOW} x {WINDOW} pixels, {TITLES[name]}", *cells])
     return lines
 
 

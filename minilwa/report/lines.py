@@ -24,11 +24,19 @@ def table(entry: dict[str, Any]) -> Lines:
 
 
 def figure1(entry: dict[str, Any]) -> Lines:
-    """Figure 1 in numbers: a line for every second radius."""
+    """Figure 1 in numbers: a line for every whole radius, and for those that the authors' figures are known at.
+
+    Not those in the protocol "quick", which is not made to be compared with them.
+    """
     rows = entry["rows"]
-    lines = [["Radius", *(TITLES.get(row["direction"], row["direction"]) for row in rows)]]
-    for i, radius in list(enumerate(rows[0]["radii"]))[::5]:
-        lines.append([f"{radius:g}", *(figure(row["accuracy"]["mean"][i]) for row in rows)])
+    known = set() if entry["protocol"] == "quick" else {radius for row in rows for radius in row["authors"]}
+    lines = [["Radius", *(TITLES[row["direction"]] + ", clipped" * row["clip"] for row in rows)]]
+    for i, radius in enumerate(f"{radius:g}" for radius in rows[0]["radii"]):
+        if i % 5 == 0 or radius in known:
+            lines.append([radius, *(figure(row["accuracy"]["mean"][i]) for row in rows)])
+        if radius in known:
+            theirs = (row["authors"].get(radius) for row in rows)
+            lines.append(["(authors)", *("" if accuracy is None else figure(accuracy) for accuracy in theirs)])
     return lines
 
 

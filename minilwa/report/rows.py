@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from minilwa.experiments.choice import CANDIDATES
 from minilwa.experiments.first_epoch import VARIANTS as FIRST_EPOCHS
 from minilwa.experiments.frontier import PLAIN, REFERENCE, VARIANTS
-from minilwa.experiments.paper import COLUMNS, NOTEBOOKS, PRINTED
+from minilwa.experiments.paper import COLUMNS, FIGURE1, NOTEBOOKS, PRINTED
 from minilwa.experiments.protocols import ROWS, Plan
 from minilwa.report.intervals import Record, band, grouped, paired, statistics
 
@@ -63,17 +63,20 @@ def first_epoch(records: Sequence[Record]) -> list[Record]:
 
 
 def figure1(records: Sequence[Record]) -> list[Record]:
-    """A row for each direction: the accuracy at every radius."""
-    curves = [curve | {"seed": r["seed"], "n": r["n"], "radii": r["radii"]} for r in records for curve in r["curves"]]
+    """A row for each direction, unclipped and clipped: the accuracy at every radius; ``authors``, theirs at some."""
+    every = [curve | {"seed": r["seed"], "n": r["n"], "radii": r["radii"]} for r in records for curve in r["curves"]]
     return [
         {
             "direction": name,
+            "clip": clip,
             "seeds": len(found),
             "n": found[0]["n"],
             "radii": found[0]["radii"],
             "accuracy": band([curve["accuracy"] for curve in found], found[0]["n"]),
             "values": [curve["accuracy"] for curve in found],
+            "authors": {} if clip else {f"{r:g}": known[name] for r, known in FIGURE1.items() if name in known},
         }
+        for clip, curves in grouped(every, "clip").items()
         for name, found in grouped(curves, "direction", [curve["direction"] for curve in curves]).items()
     ]
 

@@ -18,7 +18,8 @@ def table(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]
 def figure1(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A line for each radius."""
     for i, radius in enumerate(row["radii"]):
-        yield about | {"radius": radius} | {key: values[i] for key, values in row["accuracy"].items()}
+        found = {key: values[i] for key, values in row["accuracy"].items()}
+        yield about | {"clip": row["clip"], "radius": radius} | found | {"authors": row["authors"].get(f"{radius:g}")}
 
 
 def figure2(row: dict[str, Any], about: dict[str, Any]) -> Iterator[dict[str, Any]]:

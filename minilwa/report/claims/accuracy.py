@@ -65,9 +65,16 @@ def most_accurate(entry: Record) -> Decision:
         return Decision(NOT_DECIDED, f"{ONE_SEED}{remarks(entry)}", evidence)
     gaps = {other: sheet.gap("validation", "LWA", other) for other in others}
     found = {other: at_no_loss(gap, resolution(entry, other)) for other, gap in gaps.items()}
-    ahead = [f"{other} ({signed(gaps[other])})" for other in others if found[other] == NOT_REPRODUCED]
-    told = f"LWA is less accurate than {listed(ahead)}." if ahead else "No method is seen to be more accurate than LWA."
-    told += remarks(entry)
+    words = {
+        NOT_REPRODUCED: "LWA is less accurate than {}.",
+        NOT_DECIDED: "Whether LWA is as accurate as {} is left open.",
+    }
+    answers = [
+        sentence.format(listed([f"{other} ({signed(gaps[other])})" for other in others if found[other] == status]))
+        for status, sentence in words.items()
+        if status in found.values()
+    ]
+    told = " ".join(answers or ["No method is seen to be more accurate than LWA."]) + remarks(entry)
     statuses = set(found.values())
     return Decision(next(s for s in (NOT_REPRODUCED, NOT_DECIDED, REPRODUCED) if s in statuses), told, evidence)
 

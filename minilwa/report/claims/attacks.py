@@ -60,7 +60,7 @@ def over_rows(gains: dict[str, Record], told: str, remark: str, evidence: Lines)
 
 def over_radius(entry: Record) -> Decision:
     """Is the order the same over the radius?"""
-    curves = {row["direction"]: row["values"] for row in entry["rows"]}  # (seeds, radii)
+    curves = {row["direction"]: row["values"] for row in entry["rows"] if not row["clip"]}  # (seeds, radii)
     radii = entry["rows"][0]["radii"]
     pairs = (("adv_loss", "adv_alpha"), ("adv_loss_sign", "adv_loss"))
     gaps = [

@@ -20,9 +20,9 @@ from minilwa.report.numbers import figure, listed, plus
 
 PRINTED_FIGURES = (
     "A figure of the paper's, which is one run, is met if it lies in the 95% prediction interval for one more run of "
-    "ours: our mean ± the root of t^2 s^2 (1 + 1/seeds), s the standard deviation over seeds, plus what drawing "
-    "10,000 other test images adds on both sides. Reproduced if all are met, not reproduced if none is. Each figure is "
-    "taken by itself, so that of twenty which are right one may be missed by chance."
+    "ours on the same test images: our mean ± t s sqrt(1 + 1/seeds), s the standard deviation over seeds. Reproduced "
+    "if all are met, not reproduced if none is. Each figure is taken by itself, so that of twenty which are right one "
+    "may be missed by chance."
 )
 WIDE = 0.05
 POINT = 0.01
@@ -50,13 +50,13 @@ def printed_figures(entry: Record) -> Decision:
                     cells += ["", ""]
                     continue
                 printed = row[source][column]
-                half = prediction(found, row["n"], printed)
+                half = prediction(found)
                 outcomes.append(abs(printed - found["mean"]) <= half)
                 cells += [figure(printed), "yes" if outcomes[-1] else plus(printed - found["mean"])]
                 vague += source == "paper" and outcomes[-1] and half > WIDE
                 if source == "paper" and not outcomes[-1]:
                     missed.setdefault(row["method"], []).append(column)
-            around = f"± {figure(prediction(found, row['n'], row['paper'][column]))}"
+            around = f"± {figure(prediction(found))}"
             evidence.append([row["method"], titles([column]), figure(found["mean"]), around, *cells])
     count = {source: f"{sum(outcomes)} of {len(outcomes)}" for source, outcomes in met.items()}
     told = f"{count['paper']} of the printed figures are met"
@@ -92,11 +92,9 @@ def nearest_change(entry: Record) -> Decision:
     return Decision(REPRODUCED if all(near) else PARTLY if any(near) else NOT_REPRODUCED, told, evidence, min(seeds))
 
 
-def prediction(found: Record, n: int, printed: float) -> float:
-    """Half of the interval around our mean in which the accuracy of one more run lies, on other images as many."""
-    from scipy.stats import norm, t
+def prediction(found: Record) -> float:
+    """Half of the interval around our mean in which the accuracy of one more seed lies."""
+    from scipy.stats import t
 
     seeds = len(found["values"])
-    over_seeds = float(t.ppf(0.975, seeds - 1)) ** 2 * found["std"] ** 2 * (1 + 1 / seeds)
-    images = sum(p * (1 - p) / n for p in (found["mean"], printed))
-    return math.sqrt(over_seeds + float(norm.ppf(0.975)) ** 2 * images)
+    return float(t.ppf(0.975, seeds - 1)) * float(found["std"]) * math.sqrt(1 + 1 / seeds)

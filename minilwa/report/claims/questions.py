@@ -132,7 +132,11 @@ CLAIMS = (
         "f",
         "The L2 norm is a reasonable measure: no perturbation is seen that has most of its weight in one place.",
         "4.1",
-        [Question(judged, "paper", norm.L2, norm.not_concentrated) for judged in ("judge-table2", "judge-table1")],
+        [
+            Question(judged, protocol, norm.L2, norm.not_concentrated, decides=protocol == "paper")
+            for protocol in ("paper", "equal")
+            for judged in ("judge-table2", "judge-table1")
+        ],
         [
             "One may concern that if the following case may happen: a small perturbation in l2 norm has most of its "
             "weight on some specific position, and thus change the picture distinguishably. [...] we don't observe "

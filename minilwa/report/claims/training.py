@@ -91,10 +91,13 @@ def dropout_helps(entry: Record) -> Decision:
     gaps = {column: sheet.gap(column, "Dropout", "Normal") for column in columns}
     helps = [column for column in columns if side(gaps[column]) > 0]
     vain = [c for c in columns if c not in helps and gaps[c]["interval"][1] < half_width(cell(normal, c))]
+    harms = [column for column in vain if side(gaps[column]) < 0]
+    flat = [column for column in vain if column not in harms]
     shares = {column: side(beyond_half(sheet, column)) for column in sheet.attacked}
     little, much = ([column for column in shares if shares[column] == which] for which in (-1, 1))
     words = f"Dropout is more accurate than Normal {where(helps, columns)}"
-    words += f", and by no more than the test set resolves {where(vain, columns)}" if vain else ""
+    words += f", by no more than the test set resolves {where(flat, columns)}" if flat else ""
+    words += f", and less accurate {where(harms, columns)}" if harms else ""
     words += f"; its gain is less than half of what Goodfellow's is {where(little, sheet.attacked)}"
     words += f", and more {where(much, sheet.attacked)}" if much else ""
     words += f". {sheet.ranking()}{sizes(entry)}{unlearned(entry)}"

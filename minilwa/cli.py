@@ -75,7 +75,15 @@ def _reproduce(subparsers) -> None:
         "  minilwa reproduce table1 --data mnist --protocol paper --seeds 5 --jobs 2\n"
         "  minilwa reproduce frontier --data mnist --protocol equal --seeds 3 --jobs 2",
     )
-    command.add_argument("what", nargs="?", choices=("all", *commands.EXPERIMENTS), default="all", help="default: all")
+    command.add_argument(
+        "what",
+        nargs="?",
+        choices=("all", *commands.EXPERIMENTS),
+        default="all",
+        help="default: all, which is table1 and figure1 with --protocol quick, table2, figure2 and factorial too with "
+        "another, and just cifar10 with --data cifar10; what else there is runs only by its name: judge-*, variants-*, "
+        "frontier*, first-epoch, masking",
+    )
     command.add_argument(
         "--protocol",
         choices=PROTOCOLS,

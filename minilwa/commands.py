@@ -31,8 +31,8 @@ from minilwa.experiments import (
     variants,
 )
 from minilwa.experiments.protocols import PROTOCOLS, Plan
-from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, run_units, versions
-from minilwa.experiments.search import search
+from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, progress_of_all, run_units, versions
+from minilwa.experiments.search import search, trials
 from minilwa.files import read_npz, write_json, write_npz, write_text
 from minilwa.methods import METHODS, Method, method
 from minilwa.networks import Network
@@ -67,14 +67,18 @@ def reproduce(options: Namespace) -> None:
     out = options.out or Path("results") / folder_name(options)
     curves = options.protocol != "quick" or bool({"figure2", "masking"} & set(names))
     setting = replace(setting_of(options, out), curves=curves)
-    plans = {unit.plan for unit in units_of(names, setting)}
+    units = units_of(names, setting)
+    plans = {unit.plan for unit in units}
     check_outputs(out / "config.json", options.json, *map(setting.kept, plans))
     for network in {plan.network: plan for plan in plans}.values():
         network.build(setting.dataset)  # images too small for it are found now, not after the others
     claim(setting)
-    if PROTOCOLS[options.protocol].selected_under:
-        setting = search(setting, sorted({(plan.network, plan.method.name) for plan in plans}), options.jobs)
-    run_units(setting, units_of(names, setting), options.jobs)
+    searched = PROTOCOLS[options.protocol].selected_under
+    rows = sorted({(plan.network, plan.method.name) for plan in plans if searched})
+    with progress_of_all([trials(setting, rows), (setting, units)]):  # a search changes neither names nor epochs
+        if searched:
+            setting = search(setting, rows, options.jobs)
+        run_units(setting, units_of(names, setting), options.jobs)
     results = {name: EXPERIMENTS[name].summary(setting, name) for name in names}
     for name, result in results.items():
         entry = report.entry(name, setting.describe(), result["rows"])

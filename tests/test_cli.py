@@ -770,3 +770,17 @@ def test_progress_bars_on_a_terminal():
     status, shown = on_a_terminal(["evaluate", "--network", "net.npz", "--data", "own.npz"])
     assert status == 0
     assert re.search(r"attack +: +100%\|.*120/120", shown)
+
+
+def test_one_progress_bar_over_the_search_and_what_follows():
+    write_own(shape=(16, 16))
+    options = ["--data", "own.npz", "--protocol", "equal", "--epochs", 1, "--rate", 0.05, "--out", "out"]
+    trials = 1 + 1 + 3 + 3 + 3  # of the three radii, where there is one; each is trained and measured
+    everything = 2 * trials + 6 + 5  # six networks, one of them for the column "Fixed"
+    for begun in (0, everything):
+        status, shown = on_a_terminal(["reproduce", "table1", *options])
+        assert status == 0
+        assert shown.count("\n") == 1  # every bar ends its line
+        assert re.search(rf"^\r *\d+%\|[^|]*\| {begun}/{everything} ", shown)
+        assert re.search(rf"\r100%\|[^|]*\| {everything}/{everything} [^\r]*table1 LWA_Rep-seed0 measured\]\s*$", shown)
+        shutil.rmtree("out/search/networks", ignore_errors=True)  # what was measured on them counts without

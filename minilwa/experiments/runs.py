@@ -213,9 +213,8 @@ def run_units(setting: Setting, units: Sequence[Unit], jobs: int = 1) -> None:
     first = shared + rest[: -len(shared) % jobs]
     threads = None if jobs == 1 else max(1, blas_threads() // jobs)
     common = setting, threads, (platform.node(), os.getpid())
-    with progress_of_all(setting, list(needs), units):
-        Parallel(jobs, batch_size=1)(delayed(do_training)(plan, *common) for plan in first)
-        Parallel(jobs, batch_size=1)(delayed(do_unit)(unit, *common) for unit in units)
+    Parallel(jobs, batch_size=1)(delayed(do_training)(plan, *common) for plan in first)
+    Parallel(jobs, batch_size=1)(delayed(do_unit)(unit, *common) for unit in units)
 
 
 def gathered(setting: Setting, units: Sequence[Unit], **about: Any) -> dict[str, Any]:
@@ -274,29 +273,45 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def progress_of_all(setting: Setting, plans: Sequence[Plan], units: Sequence[Unit]) -> Iterator[None]:
-    """One bar on a terminal over the epochs of all networks and the units measured, read off the files they leave."""
+def progress_of_all(work: Sequence[tuple[Setting, Sequence[Unit]]]) -> Iterator[None]:
+    """One bar on a terminal, whose steps are epochs of training and units measured, read off the files they leave."""
     from tqdm import tqdm
 
-    done: dict[Plan, tuple[float, int]] = {}
+    networks_of = {
+        unit.record(setting): {setting.kept(plan): plan.recipe.epochs for plan in (unit.plan, *unit.others)}
+        for setting, units in work
+        for unit in units
+    }
+    epochs = {path: count for networks in networks_of.values() for path, count in networks.items()}
+    done: dict[Path, tuple[float, int]] = {}  # by file, when it was left, and its steps
 
     def count() -> int:
-        for plan in plans:
-            path = setting.kept(plan)
+        measured = [path for path in networks_of if path.exists()]
+        whole = {path for record in measured for path in networks_of[record]}  # though it diverged, or is there no more
+        for path in epochs.keys() - whole:
             changed = path.stat().st_mtime if path.exists() else 0.0
-            if changed and done.get(plan, (0.0, 0))[0] != changed:
-                done[plan] = changed, epochs_done(path)
-        return sum(epochs for _, epochs in done.values()) + sum(unit.record(setting).exists() for unit in units)
+            if changed and done.get(path, (0.0, 0))[0] != changed:
+                done[path] = changed, epochs_done(path)
+        done.update({path: (0.0, epochs[path]) for path in whole})
+        done.update({path: (path.stat().st_mtime, 1) for path in measured})
+        return sum(steps for _, steps in done.values())
+
+    def told(path: Path) -> str:
+        if path in epochs:
+            return f"{path.stem} epoch {done[path][1]} of {epochs[path]}"
+        return f"{path.parent.name} {path.stem} measured"
+
+    def show() -> None:
+        bar.update(count() - bar.n)
+        if done:
+            bar.set_postfix_str(told(max(done, key=lambda path: done[path])))
 
     def watch() -> None:
         while not over.wait(0.5):
-            bar.update(count() - bar.n)
-            if done:
-                latest = max(done, key=lambda plan: done[plan])
-                bar.set_postfix_str(f"{latest.name} epoch {done[latest][1]} of {latest.recipe.epochs}")
+            show()
 
-    total, over = sum(plan.recipe.epochs for plan in plans) + len(units), threading.Event()
-    with tqdm(total=total, initial=count(), unit=" epochs", disable=None) as bar:
+    total, over = sum(epochs.values()) + len(networks_of), threading.Event()
+    with tqdm(total=total, initial=count(), unit=" steps", disable=None) as bar:
         watcher = threading.Thread(target=watch, daemon=True)
         if not bar.disable:
             watcher.start()
@@ -306,7 +321,7 @@ def progress_of_all(setting: Setting, plans: Sequence[Plan], units: Sequence[Uni
             over.set()
             if watcher.is_alive():
                 watcher.join()
-            bar.update(count() - bar.n)
+            show()
 
 
 @contextmanager

@@ -28,14 +28,19 @@ SELECTION_ATTACKS: dict[str | None, Callable[..., Array]] = {"adv_loss": ATTACKS
 
 def search(setting: Setting, rows: Sequence[tuple[str, str]], jobs: int) -> Setting:
     """``setting`` with the best hyper-parameters of each (network, row), all candidates having been trained."""
-    own = replace(setting, out=setting.out / "search", source=replace(setting.source, split="search"))
-    units = {row: candidates(own, *row) for row in rows}
-    run_units(own, [unit for found in units.values() for unit in found], jobs)
+    own, units = trials(setting, rows)
+    run_units(own, units, jobs)
     chosen = {
-        row: max((unit.result(own) for unit in found), key=lambda result: result["score"])
-        for row, found in units.items()
+        row: max((unit.result(own) for unit in candidates(own, *row)), key=lambda result: result["score"])
+        for row in rows
     }
     return replace(setting, chosen={row: result["changes"] for row, result in chosen.items()})
+
+
+def trials(setting: Setting, rows: Sequence[tuple[str, str]]) -> tuple[Setting, list[Unit]]:
+    """The setting of the search itself, and the candidates of all ``rows``."""
+    own = replace(setting, out=setting.out / "search", source=replace(setting.source, split="search"))
+    return own, [unit for row in rows for unit in candidates(own, *row)]
 
 
 def candidates(setting: Setting, network: str, row: str) -> list[Unit]:

@@ -30,6 +30,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "autograd>=1.7", *OPTIONAL],
+        "peers": ["torch>=2.3", "foolbox>=3.3.4", "adversarial-robustness-toolbox>=1.20"],
         "dev": ["ruff>=0.6", "mypy>=1.11", "mlxtend>=0.23"],
         "tutorials": ["jupyterlab>=4.2", *NOTEBOOKS],
         "course": COURSE,

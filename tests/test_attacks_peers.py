@@ -1,13 +1,19 @@
 """The attacks beside Foolbox's and the Adversarial Robustness Toolbox's, on the same weights and images."""
 
+import copy
+import itertools
 import warnings
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from minilwa import METHODS, Recipe, load_data, mlp, train
-from minilwa.attacks import deepfool, fmn, pgd, square
-from minilwa.evaluation import predict
+from minilwa.attacks import deepfool, fmn, noise, pgd, single_step, square
+from minilwa.directions import direction
+from minilwa.evaluation import adversarial_images, predict
+from minilwa.propositions import FORMS
+from minilwa.tree import tree_map
 
 torch = pytest.importorskip("torch")
 RADIUS = {"l2": 0.9, "linf": 0.05}
@@ -34,8 +40,8 @@ def peer(trained):
         if layer.name == "dense":
             modules.append(torch.nn.Linear(*parameters["w"].shape))
             with torch.no_grad():
-                modules[-1].weight.copy_(torch.from_numpy(parameters["w"].T))
-                modules[-1].bias.copy_(torch.from_numpy(parameters["b"]))
+                modules[-1].weight.copy_(torch.tensor(parameters["w"].T))
+                modules[-1].bias.copy_(torch.tensor(parameters["b"]))
         else:
             modules.append({"flatten": torch.nn.Flatten, "relu": torch.nn.ReLU}[layer.name]())
     return torch.nn.Sequential(*modules).eval()
@@ -58,6 +64,23 @@ def test_the_peer_is_the_same_network(trained, peer):
     network, x, _ = trained
     with torch.no_grad():
         np.testing.assert_allclose(peer(torch.from_numpy(x)).numpy(), network.logits(x), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("norm", "form", "dtype", "atol"),
+    [("l2", "stable", "float32", 1e-6), *itertools.product(P, FORMS, ["float64"], [1e-9])],
+)
+@every_box
+def test_a_single_step_of_the_loss_is_foolboxs(norm, form, dtype, atol, clip, trained, peer):
+    """Which is in float64: in float32 it is up to 1e-3 off, and so is our printed form, where alpha_y is nearly 1."""
+    attacks = pytest.importorskip("foolbox").attacks
+    network, x, y = trained
+    theirs = {"l2": attacks.L2FastGradientAttack, "linf": attacks.LinfFastGradientAttack}[norm]()
+    found = by_foolbox(theirs, copy.deepcopy(peer).double(), x.astype("float64"), y, clip, RADIUS[norm])
+    network = network.with_parameters(tree_map(lambda p: p.astype(dtype), network.parameters))
+    settings = {"along": direction("adv_loss", form, norm), "radius": RADIUS[norm], "norm": norm, "clip": clip}
+    for ours in (single_step, adversarial_images):
+        np.testing.assert_allclose(ours(network, x.astype(dtype), y, **settings), found, rtol=0, atol=atol)
 
 
 @every_norm
@@ -85,6 +108,21 @@ def test_deepfool_is_foolboxs(norm, trained, peer):
 
 
 @every_norm
+def test_clipped_deepfool_takes_fewer_steps_than_foolboxs_and_ends_little_farther(norm, trained, peer):
+    """Foolbox's steps are as if there were no walls, which take most of them away: short, many, and so nearer by 2%."""
+    attacks = pytest.importorskip("foolbox").attacks
+    network, x, y = trained
+    theirs = {"l2": attacks.L2DeepFoolAttack, "linf": attacks.LinfDeepFoolAttack}[norm]
+    for steps in (5, 50):
+        ours = deepfool(network, x, y, norm, steps, clip=True)
+        found = by_foolbox(theirs(steps=steps, candidates=10, loss="logits"), peer, x, y, clip=True)
+        broken, peers = ((predict(network, images) != y).mean() for images in (ours, found))
+        assert broken > 0.95
+        assert peers < 0.5 if steps == 5 else broken >= peers > 0.95
+    assert np.median(sizes(ours - x, norm) / sizes(found - x, norm)) < 1.05
+
+
+@every_norm
 @every_box
 def test_fmn_is_no_farther_than_foolboxs(norm, clip, trained, peer):
     """In L2 it is much nearer: Foolbox 3.3.4 divides a norm by itself there, so that nothing is projected."""
@@ -104,6 +142,28 @@ def test_fmn_is_no_farther_than_foolboxs_ddn(clip, trained, peer):
     found, ours = by_foolbox(attacks.DDNAttack(steps=100), peer, x, y, clip), fmn(network, x, y, clip=clip)
     ratio = sizes(ours - x, "l2") / sizes(found - x, "l2")
     assert np.median(ratio) < 1.01
+
+
+@every_box
+def test_noise_is_as_long_as_foolboxs(clip, trained, peer):
+    """The box takes as much from both, on average; without it every length is the radius."""
+    attacks = pytest.importorskip("foolbox").attacks
+    network, x, y = (trained[0], *(np.repeat(a, 10, axis=0) for a in trained[1:]))
+    found = by_foolbox(attacks.L2AdditiveGaussianNoiseAttack(), peer, x, y, clip, 10)
+    gap = (sizes(noise(network, x, y, 10, draws=1, clip=clip) - x, "l2") - sizes(found - x, "l2")) / 10
+    assert np.abs(gap).max() < (0.2 if clip else 1e-6)
+    assert np.abs(gap.mean()) < max(4 * gap.std() / np.sqrt(len(gap)), 1e-6)
+
+
+@every_box
+def test_noise_breaks_as_many_as_foolboxs(clip, trained, peer):
+    """An image that the worst of ten draws breaks for one of the two alone is as likely to be either's."""
+    attacks = pytest.importorskip("foolbox").attacks
+    network, x, y = (trained[0], *(np.repeat(a, 10, axis=0) for a in trained[1:]))
+    found = by_foolbox(attacks.L2RepeatedAdditiveGaussianNoiseAttack(repeats=10), peer, x, y, clip, 10)
+    broken, peers = (predict(network, a) != y for a in (noise(network, x, y, 10, draws=10, clip=clip), found))
+    assert 0.2 < broken.mean() < 0.8
+    assert binomtest((broken & ~peers).sum(), (broken != peers).sum()).pvalue > 1e-3
 
 
 def by_art(name, peer, x, y, **settings):

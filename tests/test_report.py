@@ -41,10 +41,11 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     write_images(folder / "own.npz")
     common = ["--data", str(folder / "own.npz"), "--epochs", "2", "--batch", "30"]
-    few = {name: judge.parts("lenet")[name] for name in ("adv_loss", "deepfool", "deepfool-clipped", "fmn_linf")}
+    parts = judge.parts("lenet", "paper")
+    few = {name: parts[name] for name in ("adv_loss", "deepfool", "deepfool-clipped", "fmn_linf")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(judge, "parts", lambda network: few)
+        patch.setattr(judge, "parts", lambda network, protocol: few)
         patch.setattr(variants, "TRIED", TRIED)
         for what in ("all", "judge-table2", "variants-table1", "variants-table2"):
             assert main(["reproduce", what, *common, "--protocol", "paper", "--seeds", "2"]) == 0

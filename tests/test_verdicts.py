@@ -27,7 +27,7 @@ ACCURACY = PRINTED["table1"] | {"Dropout": (0.985, 0.366, 0.256, 0.135, 0.120)} 
 @pytest.fixture(autouse=True)
 def few_attacks(monkeypatch):
     """There are no more attacks than those of `judged`."""
-    monkeypatch.setattr(judge, "parts", lambda network: dict.fromkeys(("pgd", "pgd-clipped")))
+    monkeypatch.setattr(judge, "parts", lambda network, protocol: dict.fromkeys(("pgd", "pgd-clipped")))
 
 
 def config_of(protocol="paper", data="mnist"):
@@ -248,7 +248,8 @@ def test_a_seed_that_did_not_learn_is_named_wherever_it_counts():
             assert all(remark in sentence for sentence in found)
     assert status("b", "table2", entry) == "not decided"
     whole = table_of(IN_ORDER, experiment="table2")
-    assert len(notes_on(whole)) == 1
+    other = "Fixed, made on another network, breaks more images for LWA_Rep than Adv_Loss_Sign: the loss does not rise "
+    assert notes_on(whole)[1:] == [other + "fastest along the sign, where lengths are measured in L2."]
     assert not any("Did not learn" in f["sentence"] for letter in "abcde" for f in verdict(letter, whole)["findings"])
 
 
@@ -286,7 +287,11 @@ def test_best_performance_stands_beside():
     (told,) = [f for f in verdict("b", behind)["findings"] if f["key"] and words in f["criterion"]]
     assert "less accurate than Goodfellow (-.01" in told["sentence"]
     assert not told["decides"]
-    assert status("b", "table1", table_of(IN_ORDER, noise=0.05), criterion=words) == "not decided"
+    unclear = table_of(IN_ORDER, noise=0.05)
+    assert status("b", "table1", unclear, criterion=words) == "not decided"
+    (told,) = [f["sentence"] for f in verdict("b", unclear)["findings"] if f["key"] and words in f["criterion"]]
+    assert told.startswith("Whether LWA is as accurate as ")
+    assert told.endswith(" is left open.")
     assert status("b", "table1", table_of(IN_ORDER, seeds=1), criterion=words) == "not decided"
 
 
@@ -330,6 +335,8 @@ def test_dropout_helps_a_little():
     assert status("d", "table1", costs) == "partly"
     hurts = table_of(IN_ORDER | {"Dropout": (0.985, 0.2, 0.1, 0.05, 0.05)})
     assert status("d", "table1", hurts) == "not reproduced"
+    told = verdict("d", hurts)["findings"][0]["sentence"]
+    assert "under Validation, and less accurate under Fixed, Adv_Loss_Sign, Adv_Loss and Adv_Alpha; its gain" in told
     assert status("d", "table1", table_of(IN_ORDER, noise=0.3)) == "not decided"  # which rules out neither
     assert status("d", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
 
@@ -431,7 +438,9 @@ def test_a_row_that_the_notebooks_alone_have_is_compared_with_theirs():
 def test_a_worst_case_over_some_of_the_attacks_decides_nothing(monkeypatch):
     even = {"Normal": 0.1, "Dropout": 0.2, "Goodfellow": 0.6, "LWA": 0.8, "LWA_Rep": 0.3}
     assert status("b", "judge-table1", judged(even)) == "reproduced"
-    monkeypatch.setattr(judge, "parts", lambda network: dict.fromkeys(("pgd", "pgd-clipped", "fmn", "square")))
+    monkeypatch.setattr(
+        judge, "parts", lambda network, protocol: dict.fromkeys(("pgd", "pgd-clipped", "fmn", "square"))
+    )
     (told,) = [f for f in verdict("b", judged(even))["findings"] if f["key"]]
     assert told["status"] == "not decided"
     assert told["sentence"].startswith("Still to be run, so no part of the worst case: fmn and square. LWA is ahead")
@@ -489,14 +498,11 @@ def test_the_papers_figures():
 
 
 def test_prediction_interval_holds_one_more_run_as_often_as_it_says():
-    rng, n, held = np.random.default_rng(9), 10000, 0
-    p = np.clip(rng.normal(0.8, 0.004, (1000, 4)), 0, 1)
-    ours = rng.binomial(n, p[:, :1], (1000, 1)) / n - p[:, :1] + p[:, :3]  # the same images for all seeds
-    theirs = rng.binomial(n, p[:, 3]) / n
-    for values, printed in zip(ours.tolist(), theirs.tolist(), strict=True):
-        found = statistics(values)
-        held += abs(printed - found["mean"]) <= prediction(found, n, printed)
-    assert 0.94 < held / 1000 < 0.99  # the two parts are added, so it is a little wide
+    runs, held = np.random.default_rng(9).normal(0.8, 0.004, (2000, 4)), 0
+    for *ours, theirs in runs.tolist():
+        found = statistics(ours)
+        held += abs(theirs - found["mean"]) <= prediction(found)
+    assert 0.935 < held / 2000 < 0.965
 
 
 # (h), and what is missing
@@ -594,6 +600,10 @@ def test_pages_show_every_finding():
     assert html.count('class="badge reproduced"') >= 4
     tables = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(tables) > 40
+    (robust,) = [line for line in tables if line.startswith("| (b)")]
+    told = [cell.strip() for cell in robust.split("|")[2:4]]
+    assert told == ["reproduced (3 of 4 open)", "not decided (4 of 4 open)"]
+    assert html.count("(3 of 4 open)") == markdown.count("(3 of 4 open)")
 
 
 def test_captions_say_what_stands_behind_a_mean():

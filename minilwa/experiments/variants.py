@@ -25,14 +25,16 @@ Changes = dict[str, tuple[dict[str, Any], ...]]  # by row
 FIRST = {"at": 3, "radius": 0.12}  # LWA_Rep at the first hidden layer
 BEFORE = {"at": 2}  # and before its activation
 SMALL = {"batch": 20}  # five times as many steps
+HE: dict[str, Any] = {"scale": None}  # He's initial weights
 SPARSE = {"dropout": 0.2}
 LAST = {"dropped": "last"}  # dropout before the last layer alone, as in LeNet
 TWICE = {"epochs": 50}  # as long
 LONG = {"epochs": 100}
+SLOW = {"rate": 0.02}  # the notebooks' rate for LWA
 ALONG = {"along": "adv_loss"}  # Goodfellow's sum of two gradients, but not along the sign
 TRIED: dict[str, Changes] = {
     "table1": {
-        "Normal": ({"epochs": 60}, LONG),
+        "Normal": ({"epochs": 60}, LONG, HE),
         "Dropout": (
             LONG,
             SMALL,
@@ -43,15 +45,16 @@ TRIED: dict[str, Changes] = {
             LAST | {"dropout": 0.3},
             LAST | LONG,
             LAST | SMALL,
+            HE,
         ),
         "Goodfellow": (LONG, ALONG, ALONG | LONG),
-        "LWA": (TWICE, LONG, LONG | {"rate": 0.02}, SMALL, {"scale": None}),
-        "LWA_Rep": (LONG, SMALL, FIRST, FIRST | LONG, FIRST | SMALL, FIRST | BEFORE),
+        "LWA": (TWICE, LONG, SLOW, LONG | SLOW, SMALL, HE, {"radius": 1.5}, {"radius": 2.0}),
+        "LWA_Rep": (LONG, SMALL, FIRST, FIRST | LONG, FIRST | SMALL, FIRST | BEFORE, HE),
     },
     "table2": {
-        "Normal": (TWICE,),
+        "Normal": (TWICE, SMALL, HE),
         "Dropout": (),
-        "LWA": (TWICE, SMALL, {"radius": 1.7}, {"scale": None}),
+        "LWA": (TWICE, SMALL, {"radius": 1.7}, HE),
     },
 }
 MASKED: dict[str, Changes] = {"table1": {"Dropout": ({}, LAST, LAST | LONG)}, "table2": {"Dropout": ({},)}}

@@ -35,7 +35,8 @@ def by_another_network(entry: dict[str, Any]) -> list[str]:
     }
     weaker = {c: [r["method"] for r in entry["rows"] if r["fixed"]["mean"] < r[c]["mean"]] for c in reasons}
     return [
-        f"Fixed, made on another network, breaks more than {TITLES[column]} of {listed(methods)}: {reasons[column]}."
+        f"Fixed, made on another network, breaks more images for {listed(methods)} than {TITLES[column]}: "
+        f"{reasons[column]}."
         for column, methods in weaker.items()
         if methods
     ]

@@ -23,10 +23,10 @@ ABOUT = (
     "Not all was decided blind. When the criteria were fixed, only Table 1 and Figure 1 had been run in full, after "
     "the protocol “paper”. With the results known, (b) and (d) were amended, so that an interval around 0 leaves open "
     "what it had decided; (g) was made stricter, by the spread over seeds alone; and what stands beside a verdict was "
-    "added: changed settings, LWA's clean accuracy, Figure 2, (f) with one architecture. Table 2 was put to the "
-    "questions under the protocol “equal” before it was run so, and so was CIFAR-10. After Table 2's results its "
-    "settings were selected again under PGD (protocol “equal-pgd”); that stands beside the verdicts and does not "
-    "count.",
+    "added: changed settings, LWA's clean accuracy, Figure 2, and with one architecture Figure 1 and (f). Table 2 was "
+    "put to the questions under the protocol “equal” before it was run so, and so was CIFAR-10. After Table 2's "
+    "results its settings were selected again under PGD (protocol “equal-pgd”); that stands beside the verdicts and "
+    "does not count.",
 )
 
 

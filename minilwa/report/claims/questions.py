@@ -70,7 +70,7 @@ CLAIMS = (
             Question("factorial", "paper", factorial.FACTORIAL, factorial.over_loss, essential=True),
             *asked(attacks.SIGN, attacks.over_sign, (), *TRAINED),
             *asked(attacks.EVERY_ROW, attacks.in_every_row, (), *TRAINED, decides=False),
-            beside("figure1", "paper", attacks.OVER_RADIUS, attacks.over_radius),
+            *(beside("figure1", protocol, attacks.OVER_RADIUS, attacks.over_radius) for protocol in ("paper", "equal")),
         ],
         [
             "Experimental results suggest that Adv_Alpha is consistently, but slightly, more efficient than Adv_Loss, "
@@ -98,7 +98,10 @@ CLAIMS = (
         [
             *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), *TRAINED),
             *asked(accuracy.NO_COST, accuracy.no_cost, ("Normal", "LWA"), UNDER_PGD[0], decides=False),
-            beside("figure2", "paper", accuracy.WHILE_TRAINING, accuracy.no_cost_while_training, ("Normal", "LWA")),
+            *(
+                beside("figure2", protocol, accuracy.WHILE_TRAINING, accuracy.no_cost_while_training, ("Normal", "LWA"))
+                for protocol in ("paper", "equal")
+            ),
         ],
         ["It is interesting that we do not observe the trade-off between robustness and its performance."],
     ),

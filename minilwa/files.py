@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,19 +56,27 @@ def write_npz(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], heade
         np.savez(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
 
 
-def read_npz(argument: str, path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray]]:
-    """The header (None if there is none) and the arrays of an .npz; InputError if it is damaged or needs pickle."""
+@contextmanager
+def opened_npz(argument: str, path: str | os.PathLike[str]) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of an .npz by name, each read when it is asked for; InputError if it is damaged or needs pickle, or if
+    the block fails on what it finds."""
     try:
         with open(path, "rb") as file:  # not by numpy.load, which leaves that of a damaged archive open
             if not zipfile.is_zipfile(file):  # numpy.load would take it for a pickle
                 raise ValueError("no zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        header = arrays.pop("header", None)
-        return None if header is None else json.loads(str(header)), arrays
+                yield archive
     except FileNotFoundError:
         raise InputError(argument, f"{path}, which does not exist", "an .npz file") from None
     except Exception as error:  # zipfile, zlib, struct, numpy: a damaged archive can fail in any of them
         hint = "Pickled (object) arrays are never loaded." if "pickle" in str(error).lower() else ""
         raise InputError(argument, f"{path} ({error})", "a complete .npz file of plain arrays", hint) from None
+
+
+def read_npz(argument: str, path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray]]:
+    """The header (None if there is none) and the arrays of an .npz; InputError if it is damaged or needs pickle."""
+    with opened_npz(argument, path) as archive:
+        arrays = {name: archive[name] for name in archive}
+        header = arrays.pop("header", None)
+        return None if header is None else json.loads(str(header)), arrays

@@ -11,7 +11,7 @@ import numpy as np
 from minilwa import layers
 from minilwa.backend import Array, asarray, frozen, to_numpy
 from minilwa.errors import InputError
-from minilwa.files import read_npz, write_npz
+from minilwa.files import opened_npz, read_npz, write_npz
 from minilwa.networks import Network, initialise
 from minilwa.tree import Tree, leaves, tree_map
 
@@ -37,8 +37,8 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
 
 
 def epochs_done(path: str | os.PathLike[str]) -> int:
-    """How many epochs a checkpoint has behind it, without reading its arrays."""
-    with np.load(path, allow_pickle=False) as archive:
+    """How many epochs a checkpoint has behind it, without reading its arrays; InputError for a file that is none."""
+    with opened_npz("network", path) as archive:
         return int(json.loads(str(archive["header"]))["training"]["epochs_done"])
 
 

@@ -592,6 +592,16 @@ def test_results_folder_with_a_damaged_configuration(content, refused):
     refused(r"out: got out/config\.json .*expected a configuration", "reproduce", *FINISHED, *WRITING["reproduce"])
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"no archive"])
+def test_results_folder_with_a_damaged_network(content, finished, refused):
+    shutil.copytree(finished / "out", "out")
+    (network,) = Path("out/networks").glob("mlp-LWA-seed*.npz")
+    network.write_bytes(content)
+    (record,) = Path("out/table1").glob("LWA-seed*.json")
+    record.unlink()
+    refused(rf"network: got {network} .*expected", "reproduce", "table1", *FINISHED, "--out", "out")
+
+
 def test_divergence_is_one_line(capsys, recwarn):
     write_own()
     assert run("train", "--data", "own.npz", "--epochs", 20, "--rate", 1e9, "--out", "net.npz") == 2

@@ -336,7 +336,7 @@ def test_dropout_helps_a_little():
     hurts = table_of(IN_ORDER | {"Dropout": (0.985, 0.2, 0.1, 0.05, 0.05)})
     assert status("d", "table1", hurts) == "not reproduced"
     told = verdict("d", hurts)["findings"][0]["sentence"]
-    assert "under Validation, and less accurate under Fixed, Adv_Loss_Sign, Adv_Loss and Adv_Alpha; its gain" in told
+    assert "under Validation, and is less accurate under Fixed, Adv_Loss_Sign, Adv_Loss and Adv_Alpha; its gain" in told
     assert status("d", "table1", table_of(IN_ORDER, noise=0.3)) == "not decided"  # which rules out neither
     assert status("d", "table1", table_of(IN_ORDER, seeds=1)) == "not decided"
 

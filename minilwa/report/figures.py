@@ -83,10 +83,12 @@ def figure1(entry: dict[str, Any]) -> Any:
                 axes.plot(places, list(row["authors"].values()), **style)
         axes.set(xlabel="L2 radius of the perturbation, white = 1", xlim=(0, max(row["radii"])), ylim=(0, 1))
         axes.set_title("clipped to [0, 1]" if clip else "not clipped, as in the paper")
+    if any(row["authors"] for row in entry["rows"]) and entry["protocol"] != "quick":
+        panels[False].plot([], [], "o", color="grey", fillstyle="none", markersize=8, label="the authors'")
     panels[False].set(ylabel=f"accuracy on {entry['rows'][0]['n']:,} test images")
     handles, labels = panels[False].get_legend_handles_labels()
-    canvas.legend(handles, labels, frameon=False, ncols=5, fontsize="small", loc="outside lower center")
-    canvas.suptitle(f"LeNet trained as usual on {entry['data']}")
+    canvas.legend(handles, labels, frameon=False, ncols=6, fontsize="small", loc="outside lower center")
+    canvas.suptitle(title(entry))
     return canvas
 
 

@@ -80,9 +80,8 @@ def _reproduce(subparsers) -> None:
         nargs="?",
         choices=("all", *commands.EXPERIMENTS),
         default="all",
-        help="default: all, which is table1 and figure1 with --protocol quick, table2, figure2 and factorial too with "
-        "another, and just cifar10 with --data cifar10; what else there is runs only by its name: judge-*, variants-*, "
-        "frontier*, first-epoch, masking",
+        help="default: all, which is table1 and figure1; with --protocol paper or equal also table2, figure2 and "
+        "factorial; with --data cifar10 only cifar10. The others run by their names alone",
     )
     command.add_argument(
         "--protocol",

@@ -30,8 +30,9 @@ from minilwa.experiments import (
     tables,
     variants,
 )
+from minilwa.experiments.progress import progress, progress_of_all
 from minilwa.experiments.protocols import PROTOCOLS, Plan
-from minilwa.experiments.runs import Setting, Source, Unit, claim, progress, progress_of_all, run_units, versions
+from minilwa.experiments.runs import Setting, Source, Unit, claim, run_units, versions
 from minilwa.experiments.search import search, trials
 from minilwa.files import read_npz, write_json, write_npz, write_text
 from minilwa.methods import METHODS, Method, method

@@ -58,8 +58,10 @@ def write_npz(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], heade
 
 @contextmanager
 def opened_npz(argument: str, path: str | os.PathLike[str]) -> Iterator[Mapping[str, np.ndarray]]:
-    """The arrays of an .npz by name, each read when it is asked for; InputError if it is damaged or needs pickle, or if
-    the block fails on what it finds."""
+    """The arrays of an .npz by name, each read when the block asks for it; InputError if it is damaged or needs pickle.
+
+    The block does nothing but read: whatever fails in it counts as damage.
+    """
     try:
         with open(path, "rb") as file:  # not by numpy.load, which leaves that of a damaged archive open
             if not zipfile.is_zipfile(file):  # numpy.load would take it for a pickle
@@ -80,3 +82,9 @@ def read_npz(argument: str, path: str | os.PathLike[str]) -> tuple[Any, dict[str
         arrays = {name: archive[name] for name in archive}
         header = arrays.pop("header", None)
         return None if header is None else json.loads(str(header)), arrays
+
+
+def read_header(argument: str, path: str | os.PathLike[str]) -> Any:
+    """The header of an .npz without its arrays, None if there is none; InputError as from `read_npz`."""
+    with opened_npz(argument, path) as archive:
+        return json.loads(str(archive["header"])) if "header" in archive else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from minilwa import layers
 from minilwa.backend import Array, asarray, frozen, to_numpy
 from minilwa.errors import InputError
-from minilwa.files import opened_npz, read_npz, write_npz
+from minilwa.files import read_header, read_npz, write_npz
 from minilwa.networks import Network, initialise
 from minilwa.tree import Tree, leaves, tree_map
 
@@ -37,9 +36,12 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
 
 
 def epochs_done(path: str | os.PathLike[str]) -> int:
-    """How many epochs a checkpoint has behind it, without reading its arrays; InputError for a file that is none."""
-    with opened_npz("network", path) as archive:
-        return int(json.loads(str(archive["header"]))["training"]["epochs_done"])
+    """How many epochs a checkpoint has behind it, without reading its arrays; InputError for a file that is not one."""
+    header = read_header("network", path)
+    try:
+        return int(header["training"]["epochs_done"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError("network", f"{path} ({error!r})", "a checkpoint that minilwa wrote") from None
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: str = "cpu") -> tuple[Network, Any, Tree]:

@@ -599,7 +599,9 @@ def test_results_folder_with_a_damaged_network(content, finished, refused):
     network.write_bytes(content)
     (record,) = Path("out/table1").glob("LWA-seed*.json")
     record.unlink()
-    refused(rf"network: got {network} .*expected", "reproduce", "table1", *FINISHED, "--out", "out")
+    refused(
+        rf"network: got {network} .*expected a complete \.npz file", "reproduce", "table1", *FINISHED, "--out", "out"
+    )
 
 
 def test_divergence_is_one_line(capsys, recwarn):

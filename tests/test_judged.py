@@ -318,22 +318,39 @@ def test_table_shows_what_a_reviewer_asks_for(experiment, published):
     assert [cells for label, cells in lines.items() if "authors" in label] == ([[published, ""]] if published else [])
 
 
-def test_distances_are_those_of_the_networks_that_learned():
-    dead = [
-        r | {"accuracy": 0.1} if r["attack"] == "none" else r for r in records_of({"pgd": broken(40, far=900)}, seed=1)
-    ]
-    (row,), (alone,) = judgement(records_of() + dead), judgement(records_of())
+def dead(seed, method="LWA", changes=()):
+    """The records of a network that always answers the same, and has no gradients."""
+    flat = {"pgd": {"zero": 50}}
+    made = records_of({"pgd": broken(40, far=900), **dict(changes)}, method, seed, gradients=flat)
+    return [r | {"accuracy": 0.1} if r["attack"] == "none" else r for r in made]
+
+
+WITHOUT = " Distances, their curve, the radius down to chance, gradients and concentration are those of the others."
+
+
+def test_distances_and_gradients_are_those_of_the_networks_that_learned():
+    (row,), (alone,) = judgement(records_of() + dead(1)), judgement(records_of())
     assert row["worst"]["accuracy"]["values"] == [0.38, 0.38]
-    for key in ("curve", "median", "mean", "relative_mean", "to_chance", "traced"):
+    for key in ("curve", "median", "mean", "relative_mean", "to_chance", "traced", "at_one_radius"):
         assert row["worst"][key] == alone["worst"][key]
-    assert row["attacks"]["pgd"]["relative_mean"] == alone["attacks"]["pgd"]["relative_mean"]
-    left_out = "Did not learn, by clean accuracy: LWA, seed 1 (.100). Distances, their curve and the radius"
-    assert [any(left_out in told for told in told_of(records)) for records in (records_of() + dead, records_of())] == [
-        1,
-        0,
-    ]
-    (row,) = judgement(dead)
-    assert row["worst"]["traced"] == [1]
+    for key in ("relative_mean", "gradients"):
+        assert row["attacks"]["pgd"][key] == alone["attacks"]["pgd"][key]
+    assert row["checks"]["gradients"] == alone["checks"]["gradients"]
+    assert f"Did not learn, by clean accuracy: LWA, seed 1 (.100).{WITHOUT}" in told_of(records_of() + dead(1))
+    assert not any(WITHOUT in told for told in told_of(records_of()))
+
+
+def test_where_no_network_learned_all_count():
+    (row,) = judgement(dead(1))
+    assert (row["worst"]["traced"], row["attacks"]["pgd"]["gradients"]["zero"]) == ([1], 50)
+    assert "Did not learn, by clean accuracy: LWA, seed 1 (.100)." in told_of(dead(1))
+
+
+def test_a_network_that_did_not_learn_is_not_said_to_have_met_fewer_radii():
+    told = told_of(records_of() + dead(1))
+    assert not any("alone on the networks" in sentence for sentence in told)
+    (row,) = judgement(dead(0) + at_one(records_of(seed=1)))
+    assert (row["worst"]["traced"], row["worst"]["at_one_radius"]) == ([1], [1])
 
 
 def test_a_transferred_set_that_breaks_more_at_another_radius_is_told():

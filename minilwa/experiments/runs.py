@@ -27,7 +27,7 @@ from minilwa.experiments.protocols import PROTOCOLS, Plan, snapshots
 from minilwa.files import write_json
 from minilwa.networks import Network
 from minilwa.parallel import blas_kernels, blas_threads, limited_to
-from minilwa.saving import epochs_done, save
+from minilwa.saving import save
 from minilwa.training import Recipe, train
 
 SPLITS = ("full", "paper")
@@ -270,64 +270,3 @@ def is_alive(pid: int) -> bool:
         except ProcessLookupError:
             return False
     return True
-
-
-@contextmanager
-def progress_of_all(work: Sequence[tuple[Setting, Sequence[Unit]]]) -> Iterator[None]:
-    """One bar on a terminal, whose steps are epochs of training and units measured, read off the files they leave."""
-    from tqdm import tqdm
-
-    networks_of = {
-        unit.record(setting): {setting.kept(plan): plan.recipe.epochs for plan in (unit.plan, *unit.others)}
-        for setting, units in work
-        for unit in units
-    }
-    epochs = {path: count for networks in networks_of.values() for path, count in networks.items()}
-    done: dict[Path, tuple[float, int]] = {}  # by file, when it was left, and its steps
-
-    def count() -> int:
-        measured = [path for path in networks_of if path.exists()]
-        whole = {path for record in measured for path in networks_of[record]}  # though it diverged, or is there no more
-        for path in epochs.keys() - whole:
-            changed = path.stat().st_mtime if path.exists() else 0.0
-            if changed and done.get(path, (0.0, 0))[0] != changed:
-                done[path] = changed, epochs_done(path)
-        done.update({path: (0.0, epochs[path]) for path in whole})
-        done.update({path: (path.stat().st_mtime, 1) for path in measured})
-        return sum(steps for _, steps in done.values())
-
-    def told(path: Path) -> str:
-        if path in epochs:
-            return f"{path.stem} epoch {done[path][1]} of {epochs[path]}"
-        return f"{path.parent.name} {path.stem} measured"
-
-    def show() -> None:
-        bar.update(count() - bar.n)
-        if done:
-            bar.set_postfix_str(told(max(done, key=lambda path: done[path])))
-
-    def watch() -> None:
-        while not over.wait(0.5):
-            show()
-
-    total, over = sum(epochs.values()) + len(networks_of), threading.Event()
-    with tqdm(total=total, initial=count(), unit=" steps", disable=None) as bar:
-        watcher = threading.Thread(target=watch, daemon=True)
-        if not bar.disable:
-            watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            if watcher.is_alive():
-                watcher.join()
-            show()
-
-
-@contextmanager
-def progress(label: str, images: int) -> Iterator[Any]:
-    """A bar over ``images`` on a terminal's standard error; its ``update`` is a tick."""
-    from tqdm import tqdm
-
-    with tqdm(total=images, desc=f"{label:<26}", unit=" images", unit_scale=True, disable=None) as bar:
-        yield bar

@@ -11,11 +11,12 @@ import numpy as np
 from minilwa.experiments.paper import COLUMNS
 from minilwa.experiments.protocols import RADIUS
 from minilwa.files import complete_file
-from minilwa.report.text import NAMES, TITLES
+from minilwa.report.text import NAMES, TITLES, beside_the_notebooks
 
 COLOURS = {"Normal": "#0072b2", "Dropout": "#e69f00", "Goodfellow": "#009e73", "LWA": "#d55e00", "LWA_Rep": "#cc79a7"}
 OTHERS = ("#009e73", "#cc79a7", "#0072b2", "#56b4e9", "#e69f00")
-DRAWN = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#7f7f7f")  # Figure 1's
+DIRECTIONS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#7f7f7f")  # the curves of Figure 1
+HOLLOW: dict[str, Any] = {"fillstyle": "none", "markersize": 8, "linestyle": ""}
 MARKS = "osD^v<>*"  # told apart without colour too
 RADIUS_LABEL = "L2 radius of the perturbation, white = 1, not clipped"
 
@@ -67,27 +68,27 @@ def variants(entry: dict[str, Any]) -> Any:
 
 
 def figure1(entry: dict[str, Any]) -> Any:
-    """Accuracy over the radius with 95% bands, over seeds, or with one seed over images: unclipped, and clipped.
-
-    Hollow marks are the authors', but not in the protocol "quick", which is not made to be compared with them.
-    """
-    canvas = new_figure(9.0, 4.4)
-    panels = dict(zip((False, True), canvas.subplots(1, 2, sharey=True), strict=True))
+    """Accuracy over the radius with 95% bands, over seeds, or with one seed over images: unclipped, and clipped."""
+    rows, radii = entry["rows"], entry["rows"][0]["radii"]
+    clips = sorted({row["clip"] for row in rows})
+    canvas = new_figure(4.5 * len(clips) + 1, 4.6)
+    panels = dict(zip(clips, canvas.subplots(1, len(clips), sharey=True, squeeze=False)[0], strict=True))
     for clip, axes in panels.items():
-        rows = [row for row in entry["rows"] if row["clip"] == clip]
-        for row, mark, colour in zip(rows, MARKS, DRAWN, strict=False):
-            curve(axes, row["radii"], row["accuracy"], colour, marker=mark, label=TITLES[row["direction"]])
-            if row["authors"] and entry["protocol"] != "quick":
-                places = [float(radius) for radius in row["authors"]]
-                style = {"color": colour, "marker": mark, "fillstyle": "none", "markersize": 8, "linestyle": ""}
-                axes.plot(places, list(row["authors"].values()), **style)
-        axes.set(xlabel="L2 radius of the perturbation, white = 1", xlim=(0, max(row["radii"])), ylim=(0, 1))
+        drawn = [row for row in rows if row["clip"] == clip]
+        for row, mark, colour in zip(drawn, MARKS, DIRECTIONS, strict=False):
+            curve(axes, radii, row["accuracy"], colour, marker=mark, label=TITLES[row["direction"]])
+            if row["authors"] and beside_the_notebooks(entry):
+                style = {"color": colour, "marker": mark} | HOLLOW
+                axes.plot([float(radius) for radius in row["authors"]], list(row["authors"].values()), **style)
+        axes.set(xlabel="L2 radius of the perturbation, white = 1", xlim=(0, radii[-1]), ylim=(0, 1))
         axes.set_title("clipped to [0, 1]" if clip else "not clipped, as in the paper")
-    if any(row["authors"] for row in entry["rows"]) and entry["protocol"] != "quick":
-        panels[False].plot([], [], "o", color="grey", fillstyle="none", markersize=8, label="the authors'")
-    panels[False].set(ylabel=f"accuracy on {entry['rows'][0]['n']:,} test images")
-    handles, labels = panels[False].get_legend_handles_labels()
-    canvas.legend(handles, labels, frameon=False, ncols=6, fontsize="small", loc="outside lower center")
+    first = panels[clips[0]]
+    if beside_the_notebooks(entry):
+        first.plot([], [], "o", color="grey", label="the authors'", **HOLLOW)
+    first.set(ylabel=f"accuracy on {rows[0]['n']:,} test images")
+    canvas.legend(
+        *first.get_legend_handles_labels(), frameon=False, ncols=6, fontsize="small", loc="outside lower center"
+    )
     canvas.suptitle(title(entry))
     return canvas
 

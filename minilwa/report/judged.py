@@ -21,8 +21,9 @@ def judgement(records: Sequence[Record]) -> list[Record]:
 
     A clipped point is one that an unclipped attack could have found, so the unclipped worst case is over both. Images
     made on another network, other precisions and other norms are reported, but no part of it. Networks on which attacks
-    are still to be run that others have met are left out: a worst case over fewer of them would flatter. Distances are
-    those of the networks that learned, if any did: one that always answers the same is far from every other answer.
+    are still to be run that others have met are left out: a worst case over fewer of them would flatter. Distances,
+    gradients and concentration are those of the networks that learned, if any did: one that always answers the same is
+    far from every other answer, and flat.
     """
     rows, every = [], {r["attack"] for r in records}
     for method, of_method in grouped(records, "method", ROWS).items():
@@ -43,8 +44,8 @@ def judgement(records: Sequence[Record]) -> list[Record]:
         row["validation"] = statistics([r["accuracy"] for r in clean], row["n"])
         row["worst"] = worst(whole, sizes, clean[0]["classes"])
         row["worst_clipped"] = worst([r for r in whole if r["clip"]], sizes, clean[0]["classes"])
-        row["checks"] = checks(found, whole, seeds)
-        looked_at = [r for seed in seeds for r in by_seed[seed] if r["attack"] == "concentration"]
+        row["checks"] = checks(found, whole, list(sizes))
+        looked_at = [r for seed in sizes for r in by_seed[seed] if r["attack"] == "concentration"]
         row["concentration"] = concentrated(looked_at) if looked_at else None
         rows.append(row)
     return rows
@@ -75,18 +76,18 @@ def traced(records: Sequence[Record]) -> list[int]:
 
 
 def one_attack(records: Sequence[Record], learned: Sequence[int]) -> Record:
-    """What one attack did to the networks of one method: accuracies at the radii, gradients, and to those of the seeds
-    that ``learned`` distances."""
-    first, found = records[0], {}
+    """What one attack did to the networks of one method: accuracies at the radii; distances and gradients of those
+    whose seeds ``learned``."""
+    first, seeds, found = records[0], len(records), {}
     if first["accuracy"] is not None:
         told = [dict(zip(r["radii"], r["accuracy"], strict=True)) for r in records]
         radii = sorted(set().union(*told))
         found = {f"{radius:g}": statistics([t[radius] for t in told if radius in t], first["n"]) for radius in radii}
+    records = [r for r in records if r["seed"] in learned]
     gradients = [r["gradients"] for r in records if r["gradients"] is not None]
     counts = {key: sum(g[key] for g in gradients) for key in gradients[0]} if gradients else None
-    summaries = [r["summary"] for r in records if r["seed"] in learned]
-    distances = {key: [s[key] for s in summaries] for key in ("median", "mean", "relative_mean", "broken")}
-    return {"norm": first["norm"], "seeds": len(records), "accuracy": found, "gradients": counts, **distances}
+    distances = {key: [r["summary"][key] for r in records] for key in ("median", "mean", "relative_mean", "broken")}
+    return {"norm": first["norm"], "seeds": seeds, "accuracy": found, "gradients": counts, **distances}
 
 
 def worst(records: Sequence[Record], sizes: dict[int, np.ndarray], classes: int) -> Record | None:
@@ -95,7 +96,8 @@ def worst(records: Sequence[Record], sizes: dict[int, np.ndarray], classes: int)
     where no more are right than guessing gets."""
     if not records:
         return None
-    found, told = least(records), traced([r for r in records if r["seed"] in sizes])
+    found, every = least(records), traced(records)
+    told = [seed for seed in every if seed in sizes] or traced([r for r in records if r["seed"] in sizes])
     pairs = [(found[seed], sizes[seed]) for seed in told]
     radii = np.linspace(0, max(r["radii"][-1] for r in records), CURVE_POINTS)
     n, radius = records[0]["n"], records[0]["radius"]
@@ -105,6 +107,7 @@ def worst(records: Sequence[Record], sizes: dict[int, np.ndarray], classes: int)
         "attacks": sorted({r["attack"] for r in records}),
         "accuracy": statistics([float((d > radius).mean()) for d in found.values()], n),
         "traced": told,
+        "at_one_radius": [seed for seed in found if seed not in every],
         "radii": radii.tolist(),
         "curve": band([[float((d > r).mean()) for r in radii] for d, _ in pairs], n),
         "median": [known(np.median(d)) if len(d) else None for d, _ in right],
@@ -115,17 +118,19 @@ def worst(records: Sequence[Record], sizes: dict[int, np.ndarray], classes: int)
     }
 
 
-def checks(found: dict[str, list[Record]], whole: Sequence[Record], seeds: Sequence[int]) -> Record:
+def checks(found: dict[str, list[Record]], whole: Sequence[Record], learned: Sequence[int]) -> Record:
     """What would make the worst case doubtful, each a count or a change of accuracy for every seed.
 
     ``transfer_only``: images that the set made on another network breaks at the radius, and no attack does;
-    ``blind_only``: those that only attacks without gradients break; ``gradients``: of all attacks together;
+    ``blind_only``: those that only attacks without gradients break; ``gradients``: of all attacks together, on those
+    that ``learned``;
     ``again``: what the same attack gives in float64 or with twice the steps, and for how many images it differs.
     """
     radius, guided = whole[0]["radius"], [r for r in whole if r["gradients"] is not None]
     everything, by_gradients = least(whole), least(guided)
     transfer = least(found.get("transfer", []))
-    counts = [r["gradients"] for rs in found.values() for r in rs if r["gradients"] is not None]
+    learning = [r for rs in found.values() for r in rs if r["seed"] in learned]
+    counts = [r["gradients"] for r in learning if r["gradients"] is not None]
     again = {}
     for name, records in found.items():
         first = found.get(repeated(name), [])

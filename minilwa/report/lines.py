@@ -6,30 +6,24 @@ from typing import Any
 
 from minilwa.experiments.paper import COLUMNS
 from minilwa.report.numbers import bracket, figure, signed, spread
-from minilwa.report.text import TITLES, Lines
+from minilwa.report.text import TITLES, Lines, beside_the_notebooks
 
 
 def table(entry: dict[str, Any]) -> Lines:
-    """Tables in the paper's columns: a line for each method or variant, beneath it the paper's and the notebooks' own.
-
-    The latter not in the protocol "quick", which is not made to be compared with them.
-    """
+    """Tables in the paper's columns: a line for each method or variant, beneath it the paper's and the notebooks'."""
     lines = [["Method", *(TITLES[column] for column in COLUMNS)]]
     for row in entry["rows"]:
         lines.append([row.get("variant", row["method"]), *(spread(row[column]) for column in COLUMNS)])
-        for source in ("paper",) if entry["protocol"] == "quick" else ("paper", "notebooks"):
+        for source in ("paper", "notebooks") if beside_the_notebooks(entry) else ("paper",):
             if source in row:
                 lines.append([f"({source})", *(figure(row[source][column]) for column in COLUMNS)])
     return lines
 
 
 def figure1(entry: dict[str, Any]) -> Lines:
-    """Figure 1 in numbers: a line for every whole radius, and for those that the authors' figures are known at.
-
-    Not those in the protocol "quick", which is not made to be compared with them.
-    """
+    """Figure 1 in numbers: a line for every whole radius, and for those that the authors' figures are known at."""
     rows = entry["rows"]
-    known = set() if entry["protocol"] == "quick" else {radius for row in rows for radius in row["authors"]}
+    known = {radius for row in rows for radius in row["authors"]} if beside_the_notebooks(entry) else set()
     lines = [["Radius", *(TITLES[row["direction"]] + ", clipped" * row["clip"] for row in rows)]]
     for i, radius in enumerate(f"{radius:g}" for radius in rows[0]["radii"]):
         if i % 5 == 0 or radius in known:

@@ -28,18 +28,19 @@ def table(entry: dict[str, Any]) -> list[str]:
 
 
 def by_another_network(entry: dict[str, Any]) -> list[str]:
-    """Where the images that were made on another network break more than the network's own gradient does."""
+    """Where the images that were made on another network break more than the network's own gradient does, by more than
+    half a Wilson interval."""
     reasons = {
-        "adv_loss_sign": "the loss does not rise fastest along the sign, where lengths are measured in L2",
-        "adv_loss": "its own gradient is the worse guide",
+        "adv_loss_sign": "in L2 the loss does not rise fastest along the sign",
+        "adv_loss": "their own gradients may be the worse guide",
     }
-    weaker = {c: [r["method"] for r in entry["rows"] if r["fixed"]["mean"] < r[c]["mean"]] for c in reasons}
-    return [
-        f"Fixed, made on another network, breaks more images for {listed(methods)} than {TITLES[column]}: "
-        f"{reasons[column]}."
-        for column, methods in weaker.items()
-        if methods
-    ]
+    told = []
+    for column, reason in reasons.items():
+        ahead = [r["method"] for r in entry["rows"] if r["fixed"]["mean"] < r[column]["mean"] - half_width(r[column])]
+        if ahead:
+            also = f"Fixed, made on another network, leaves fewer right than {TITLES[column]} for {listed(ahead)}"
+            told.append(f"{also}: {reason}.")
+    return told
 
 
 def remarks(entry: dict[str, Any]) -> str:
@@ -59,8 +60,10 @@ def unlearned(entry: dict[str, Any]) -> str:
 
 
 def without(entry: dict[str, Any]) -> str:
-    """What is told without the networks that did not learn, after a space; empty if there are none."""
-    return " Distances, their curve and the radius down to chance are those of the others." if unlearned(entry) else ""
+    """What is told without the networks that did not learn, where others of their row did; after a space."""
+    told = " Distances, their curve, the radius down to chance, gradients and concentration are those of the others."
+    mixed = any(len({beyond_guessing(a, r["classes"]) for a in r["validation"]["values"]}) > 1 for r in entry["rows"])
+    return told if mixed else ""
 
 
 def with_dropout(entry: dict[str, Any]) -> str:
@@ -130,17 +133,17 @@ def judgement(entry: dict[str, Any]) -> list[str]:
 def where(entry: dict[str, Any]) -> list[str]:
     """Which attacks were run at the radius of the tables alone: on all networks, or on those of some seeds."""
     rows = entry["rows"]
-    radius, traced = f"{rows[0]['radius']:g}", rows[0]["worst"]["traced"]
+    radius = f"{rows[0]['radius']:g}"
     found = []
     if few := at_one_radius(entry):
         found.append(
             f"Run at a radius of {radius} alone, so at others the worst case does without them: {listed(few)}."
         )
-    if rest := [str(seed) for seed in rows[0]["seed_numbers"] if seed not in traced]:
+    if rest := rows[0]["worst"]["at_one_radius"]:
+        traced = [seed for seed in rows[0]["seed_numbers"] if seed not in rest]
         found.append(
             f"PGD and Square were run at a radius of {radius} alone on the networks with seed {listed(rest)}: the "
-            "curve, the distances and the radius down to chance are those of seed "
-            f"{listed([str(seed) for seed in traced])}."
+            f"curve, the distances and the radius down to chance are those of seed {listed(traced)}."
         )
     return found
 
@@ -158,12 +161,14 @@ def spared(entry: dict[str, Any]) -> list[str]:
 def checked(row: dict[str, Any]) -> str:
     """What `doubts_of` looked for among the attacks that were run."""
     blind = [name for name in row["worst"]["attacks"] if row["attacks"][name]["gradients"] is None]
-    others = ["a transferred set"] * ("transfer" in row["attacks"]) + blind
+    transferred = "transfer" in row["attacks"]
+    others = ["a transferred set"] * transferred + blind
     again = (
         f"{listed(list(row['checks']['again']))} changing the accuracy of no network by more than {figure(LITTLE, 2)}"
     )
     looked_for = [
         *([f"no images broken by {listed(others)} that the others leave"] if others else []),
+        *(["no transferred set that is stronger than the same step along the network's own gradient"] * transferred),
         "no gradients that are zero or not finite",
         *(
             ["no attack along gradients, but for the sign, that leaves more than Square does"]
@@ -191,10 +196,10 @@ def doubts_of(row: dict[str, Any]) -> list[str]:
         kinds = (("zero", "zero"), ("not_finite", "not finite"))
         told = [f"{counts[key]:,} of {counts['total']:,} are {label}" for key, label in kinds if counts[key]]
         found += [f"gradients of {name}: {', '.join(told)}"] if told else []
-    doubled = [repeated(name) for name in checks["again"]]
+    repeats = [repeated(name) for name in checks["again"]]
     for name, again in checks["again"].items():
         if max(round(abs(value), 6) for value in again["change"]["values"]) > LITTLE:
-            advice = "; double the steps again" if name.endswith("steps") and name not in doubled else ""
+            advice = "; double the steps again" if name.endswith("steps") and name not in repeats else ""
             by = listed([plus(value) for value in again["change"]["values"]])
             found.append(f"{name} changes the accuracy of {repeated(name)} by {by}{advice}")
     if None in row["worst"]["to_chance"]:

@@ -40,6 +40,7 @@ def average(values: Sequence[float | None]) -> str:
     return f"{sum(known) / len(known):.3f}" if known and len(known) == len(values) else "none"
 
 
-def listed(words: Sequence[str]) -> str:
-    """Words as a sentence lists them: "a, b and c"."""
+def listed(items: Sequence[Any]) -> str:
+    """Words or numbers as a sentence lists them: "a, b and c"."""
+    words = list(map(str, items))
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

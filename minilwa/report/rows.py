@@ -64,7 +64,11 @@ def first_epoch(records: Sequence[Record]) -> list[Record]:
 
 def figure1(records: Sequence[Record]) -> list[Record]:
     """A row for each direction, unclipped and clipped: the accuracy at every radius; ``authors``, theirs at some."""
-    every = [curve | {"seed": r["seed"], "n": r["n"], "radii": r["radii"]} for r in records for curve in r["curves"]]
+    every = [
+        {"clip": False} | curve | {"seed": r["seed"], "n": r["n"], "radii": r["radii"]}
+        for r in records
+        for curve in r["curves"]
+    ]
     return [
         {
             "direction": name,

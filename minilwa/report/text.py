@@ -41,6 +41,11 @@ PROTOCOLS = {
 }
 
 
+def beside_the_notebooks(entry: dict[str, Any]) -> bool:
+    """Whether the figures of the authors' later notebooks belong beside; the protocol "quick" is not made for that."""
+    return bool(entry["protocol"] != "quick")
+
+
 def caption(entry: dict[str, Any]) -> str:
     """What stands above a table or below a figure."""
     seeds = len(entry["seeds"])

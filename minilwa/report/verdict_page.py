@@ -10,7 +10,6 @@ from typing import Any
 from minilwa.report.claims.evidence import NOT_DECIDED, NOT_TESTED
 from minilwa.report.elements import anchor, html_table
 from minilwa.report.text import markdown_table
-from minilwa.report.verdicts import OPEN
 
 Record = dict[str, Any]
 HEAD = ["Claim", "Under the paper's attacks", "In the worst case"]
@@ -38,8 +37,9 @@ def status_of(verdict: Record, which: str) -> str:
 def limits(verdict: Record, which: str) -> str:
     """Data that are not the paper's, and how many of the questions are open."""
     asked = [f for f in verdict["findings"] if f["decides"] and f["worst_case"] == (which == "worst_case")]
-    count = sum(finding["status"] in OPEN for finding in asked)
-    told = ["on substitute data"] * verdict["substitute"] + [f"{count} of {len(asked)} open"] * bool(count)
+    counted = [finding for finding in asked if finding["counts"]]
+    told = ["on substitute data"] * any(finding["substitute"] for finding in counted)
+    told += [f"{len(asked) - len(counted)} of {len(asked)} open"] * (len(counted) < len(asked))
     return f" ({', '.join(told)})" if told else ""
 
 

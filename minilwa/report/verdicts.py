@@ -46,7 +46,7 @@ class Finding:
 
 def verdicts_on(experiments: Experiments) -> list[Record]:
     """Every claim with its verdict under the paper's attacks, its verdict in the worst case (None: no such question),
-    how many of its questions are open, and the findings, as plain JSON data."""
+    how many of its questions are open, and the findings, each with whether it counts, as plain JSON data."""
     return [verdict(claim, [answer(question, experiments) for question in claim.questions]) for claim in CLAIMS]
 
 
@@ -66,7 +66,7 @@ def verdict(claim: Claim, findings: Sequence[Finding]) -> Record:
         "substitute": any(finding.substitute for finding in answered),
         "questions": len(deciding),
         "open": len(deciding) - len(answered),
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [asdict(finding) | {"counts": finding in answered} for finding in findings],
     }
 
 

@@ -96,8 +96,8 @@ def dropout_helps(entry: Record) -> Decision:
     shares = {column: side(beyond_half(sheet, column)) for column in sheet.attacked}
     little, much = ([column for column in shares if shares[column] == which] for which in (-1, 1))
     words = f"Dropout is more accurate than Normal {where(helps, columns)}"
-    words += f", and by no more than the test set resolves {where(flat, columns)}" if flat else ""
-    words += f", and is less accurate {where(harms, columns)}" if harms else ""
+    words += f"; it gains no more than the test set resolves {where(flat, columns)}" if flat else ""
+    words += f"; it is less accurate {where(harms, columns)}" if harms else ""
     words += f"; its gain is less than half of what Goodfellow's is {where(little, sheet.attacked)}"
     words += f", and more {where(much, sheet.attacked)}" if much else ""
     words += f". {sheet.ranking()}{sizes(entry)}{unlearned(entry)}"

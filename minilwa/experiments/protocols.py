@@ -129,7 +129,7 @@ PROTOCOLS = {
                 "Normal": {"widths": (100, 100)},
                 "Dropout": {"widths": (200, 200)},
                 "Goodfellow": {"widths": (500, 500), "radius": 1.5},
-                "LWA": {"widths": (500, 500), "radius": 1.7},  # the notebooks' rate, .02, is too low for 25 epochs
+                "LWA": {"widths": (500, 500), "radius": 1.7},  # at the notebooks' rate, .02, 100 epochs are too few
                 "LWA_Rep": {"radius": 0.25, "at": 5},
             },
             "lenet": {

@@ -592,16 +592,21 @@ def test_results_folder_with_a_damaged_configuration(content, refused):
     refused(r"out: got out/config\.json .*expected a configuration", "reproduce", *FINISHED, *WRITING["reproduce"])
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"no archive"])
-def test_results_folder_with_a_damaged_network(content, finished, refused):
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", r"a complete \.npz file of plain arrays"),
+        (b"no archive", r"a complete \.npz file of plain arrays"),
+        (b"PK\x05\x06" + bytes(18), "a checkpoint that minilwa wrote"),  # a whole archive of nothing
+    ],
+)
+def test_results_folder_with_a_damaged_network(content, expected, finished, refused):
     shutil.copytree(finished / "out", "out")
     (network,) = Path("out/networks").glob("mlp-LWA-seed*.npz")
     network.write_bytes(content)
     (record,) = Path("out/table1").glob("LWA-seed*.json")
     record.unlink()
-    refused(
-        rf"network: got {network} .*expected a complete \.npz file", "reproduce", "table1", *FINISHED, "--out", "out"
-    )
+    refused(rf"network: got {network} .*expected {expected}", "reproduce", "table1", *FINISHED, "--out", "out")
 
 
 def test_divergence_is_one_line(capsys, recwarn):

@@ -14,7 +14,7 @@ import numpy as np
 import minilwa
 from minilwa.backend import device_namespace
 from minilwa.errors import InputError
-from minilwa.experiments.runs import progress
+from minilwa.experiments.progress import progress
 from minilwa.tree import tree_map
 
 PLACES = {2: 1, 10: 1, 100: 2, 1_000: 3}  # classes: digits side by side

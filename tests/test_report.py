@@ -108,6 +108,8 @@ def test_t_interval_against_a_known_one():
         "wilson": pytest.approx([0.4038315, 0.5961685]),
     }
     assert band([[0.5, 0.5]], 100)["low"] == pytest.approx([0.4038315] * 2)
+    wide = band([[0.99, 0.5], [0.1, 0.5]], 100)  # accuracies end at 0 and 1
+    assert (wide["low"], wide["high"]) == ([0, 0.5], [1, 0.5])
 
 
 def test_csv_says_the_same_as_the_json(made, experiments):

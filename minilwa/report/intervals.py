@@ -48,11 +48,13 @@ def paired(standing: Sequence[tuple[Sequence[int], Sequence[int]]], n: int) -> R
 
 
 def band(values: Sequence[Sequence[float]], n: int) -> Record:
-    """Curves, one a seed, as their mean and, point by point, the t-interval of it (one seed: Wilson's interval)."""
+    """Curves of accuracies, one a seed, as their mean and, point by point, the t-interval of it as far as it is within
+    [0, 1] (one seed: Wilson's interval)."""
     points = [statistics(point, n) for point in zip(*values, strict=True)]
     intervals = [point["interval"] or point["wilson"] for point in points]
     low, high = zip(*intervals, strict=True)
-    return {"mean": [point["mean"] for point in points], "low": list(low), "high": list(high)}
+    within = {"low": [max(0.0, end) for end in low], "high": [min(1.0, end) for end in high]}
+    return {"mean": [point["mean"] for point in points]} | within
 
 
 def grouped(records: Iterable[Record], key: str, order: Sequence[Any] = ()) -> dict[Any, list[Record]]:

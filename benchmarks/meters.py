@@ -97,7 +97,7 @@ def by_events(event: Callable[[], Any], milliseconds: Callable[[Any, Any], float
 
 def of_cupy() -> Meter:
     """CuPy's, whose memory a hook of its pool follows."""
-    cupy = device_namespace("gpu")
+    cupy: Any = device_namespace("gpu")
 
     class InUse(cupy.cuda.MemoryHook):
         name = "bytes in use"

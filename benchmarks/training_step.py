@@ -28,6 +28,7 @@ import minilwa
 
 PEERS = ("torch", "torch_compile", "jax")
 ENGINES = ("minilwa", *PEERS)
+Source = tuple[str, str, int]  # the arguments of `Case.read`
 STEPS, QUICK_STEPS = 10, 3  # in a turn, and before the parameters are compared
 # ||difference of the parameters|| / ||what the steps changed in them||. In double precision this is 1e-14. In single
 # precision a ReLU or a tie in max-pooling that rounding turns the other way in one image of a batch makes it 5e-3.
@@ -58,16 +59,14 @@ def main() -> None:
             accuracy = minilwa.clean_score(network, data.x_test, data.y_test).accuracy
             for method in chosen.method:
                 say(f"{kind}, {method}")
-                files = ([str(path), str(images), chosen.batch] for images in (single, double))
+                floats, doubles = ((str(path), str(images), chosen.batch) for images in (single, double))
                 about = {"network": kind, "method": method, "batch": chosen.batch, "accuracy": accuracy}
-                found.append(about | measure(workers, method, *files, chosen))
+                found.append(about | measure(workers, method, floats, doubles, chosen))
                 publish(chosen.json, machine, found)
     print(report(found))
 
 
-def measure(
-    workers: dict[str, Worker], method: str, single: list[Any], double: list[Any], chosen: Any
-) -> dict[str, Any]:
+def measure(workers: dict[str, Worker], method: str, single: Source, double: Source, chosen: Any) -> dict[str, Any]:
     """Go some steps in either precision and compare the parameters; then go on from there, and time."""
     steps = QUICK_STEPS if chosen.quick else STEPS
     if not chosen.quick:  # JAX compiles longer than the steps take
@@ -77,7 +76,7 @@ def measure(
     return summary({name: [turn / steps for turn in found] for name, found in turns.items()}, ENGINES)
 
 
-def compare(workers: dict[str, Worker], method: str, steps: int, case: list[Any], tolerance: float) -> dict[str, float]:
+def compare(workers: dict[str, Worker], method: str, steps: int, case: Source, tolerance: float) -> dict[str, float]:
     """The seconds of the first ``steps`` of every contender; `Failed` unless they lead to the same parameters."""
     network = cases.Case.read(*case).network
     start = {f"{i} {name}": part[name] for i, part in enumerate(network.parameters) for name in part}

@@ -48,6 +48,9 @@ class Worker:
         command = [sys.executable, __file__, name, str(threads), device]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)  # Ctrl-C is ours
+        assert self.process.stdin  # a pipe, as is the other
+        assert self.process.stdout
+        self.requests, self.replies = self.process.stdin, self.process.stdout
 
     def greet(self) -> tuple[str | None, str]:
         """The engine's version, and why there is none, or nothing."""
@@ -61,8 +64,8 @@ class Worker:
 
     def tell(self, do: str, *arguments: Any) -> None:
         """Ask without waiting for the answer."""
-        self.process.stdin.write(json.dumps([do, arguments]) + "\n")
-        self.process.stdin.flush()
+        self.requests.write(json.dumps([do, arguments]) + "\n")
+        self.requests.flush()
 
     def hear(self) -> Any:
         """The answer to the earliest question that has had none."""
@@ -72,7 +75,7 @@ class Worker:
         return reply["result"]
 
     def _read(self) -> Any:
-        line = self.process.stdout.readline()
+        line = self.replies.readline()
         if not line:
             raise Failed(f"its process ended with status {self.process.wait()}, perhaps for want of memory")
         return json.loads(line)
@@ -92,19 +95,20 @@ class Desk:
         self.contender, self.meter, self.device = contender, meter, device
         self.calls: dict[str, Callable[[], dict[str, Any]]] = {}
 
-    def prepare_jacobian(self, *case: Any) -> list[str]:
+    def prepare_jacobian(self, network: str, images: str, size: int) -> list[str]:
         """The keys of what this contender computes for a case (the arguments of `Case.read`)."""
-        self.calls = self.contender.jacobian(Case.read(*case, self.device))
+        self.calls = self.contender.jacobian(Case.read(network, images, size, self.device))
         return list(self.calls)
 
-    def prepare_training(self, key: str, method: str, steps: int, *case: Any) -> None:
+    def prepare_training(self, key: str, method: str, steps: int, network: str, images: str, size: int) -> None:
         """A call that goes ``steps`` of ``method`` on."""
-        self.calls = {key: self.contender.training(Case.read(*case, self.device), method, steps)}
+        self.calls = {key: self.contender.training(Case.read(network, images, size, self.device), method, steps)}
 
     def answer(self, key: str, path: str) -> float:
         """Leave the result of a first call in the file ``path``; its seconds."""
         seconds, arrays = self.meter.seconds(self.calls[key])
-        np.savez(path, **{name: self.meter.to_numpy(array) for name, array in arrays.items()})
+        found: dict[str, Any] = {name: self.meter.to_numpy(array) for name, array in arrays.items()}
+        np.savez(path, **found)
         return seconds
 
     def turn(self, key: str, calls: int, warm: bool) -> list[float]:
@@ -112,13 +116,13 @@ class Desk:
         time.sleep(PAUSE)
         return [self.meter.seconds(self.calls[key])[0] for _ in range(calls + warm)][warm:]
 
-    def peak(self, key: str, *case: Any) -> int | None:
+    def peak(self, key: str, network: str, images: str, size: int) -> int | None:
         """Bytes that one call adds at most, by the `Meter`; for that this must be a new process.
 
         Before that the same call on one image has loaded and computed whatever is needed once: libraries, threads, the
         bounds of a network.
         """
-        whole = Case.read(*case, self.device)
+        whole = Case.read(network, images, size, self.device)
         self.contender.jacobian(replace(whole, x=whole.x[:1], y=whole.y[:1]))[key]()
         return self.meter.peak(self.contender.jacobian(whole)[key])
 

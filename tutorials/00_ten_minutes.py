@@ -175,8 +175,8 @@ check("the radius where it turns", answer, candidates[np.argmax(turned)])
 # - **Adv_Loss**, straight down the slope of $\alpha_y$, the output for the true class, which is $-T_y$;
 # - **Adv_Loss_Sign**, only the sign of each component of it: every pixel changes by the same amount.
 #
-# This is its Figure 1, with noise beside it. An image that the network gets wrong untouched counts as wrong
-# everywhere.
+# This is its Figure 1 for our network (the paper's is a LeNet), with noise beside it. An image that the network gets
+# wrong untouched counts as wrong everywhere.
 
 # %%
 LABELS = {"adv_loss_sign": "Adv_Loss_Sign", "adv_loss": "Adv_Loss", "adv_alpha": "Adv_Alpha"}
@@ -204,8 +204,8 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# Noise of length 4 hardly matters, and a step of length 1.5 along any of the three leaves little of the accuracy.
-# Adv_Loss and Adv_Alpha are close to each other, and both stronger than the sign.
+# Noise of length 4 hardly matters. A step of length 1.5 along Adv_Loss or Adv_Alpha leaves little of the accuracy; along
+# the sign it leaves a third.
 #
 # ### Exercise 0.2: how much is that for one pixel?
 #
@@ -260,7 +260,8 @@ check("alpha_y with a minus", with_minus, network(x - 0.7 * unit)[0, label], tol
 # ```
 #
 # The minus is right: it is $\alpha_y$ that must fall. The print has this sign wrong in all three norms
-# ([directions.py](../minilwa/directions.py) has it right; notebook 5 goes through all of the misprints).
+# ([directions.py](../minilwa/directions.py) has it right; notebook 6 comes back to it, and [the README](../README.md)
+# names all misprints).
 #
 # </details>
 

@@ -458,8 +458,9 @@ check("gradient of the loss", gradient, true[0])
 # </details>
 
 # %% [markdown]
-# So the loss pushes $\alpha_y$ up and every other output down in proportion to its size, and it pushes hard while
-# $\alpha_y$ is small: no $1 - \alpha_y$ or $\alpha_y$ in front that could vanish. That is why one learns by the loss.
+# So the loss pushes the logit of class $y$ up, and the logit of every other class $k$ down, by $\alpha_k$. It pushes
+# hardest while $\alpha_y$ is small, since the factor $\alpha_y$ of row $y$ of $S$ is gone. (A factor $1 - \alpha_y$ is
+# left: a sample that is learned stops pushing. Notebook 8 comes back to it.) That is why one learns by the loss.
 # The paper *attacks* by $T$, the derivative of $\alpha$ itself, which is $S$ times the derivative of the logits,
 #
 # $$T = \frac{\partial \alpha}{\partial x} = S \, \frac{\partial z}{\partial x},$$

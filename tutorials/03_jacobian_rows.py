@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pictures
 from check import check
+from matplotlib.ticker import LogLocator
 from widgets import slider
 
 import minilwa
@@ -322,6 +323,8 @@ for axis, images in zip(axes, (1, 100)):
     axis.loglog(counts, 1000 * np.array(one), "k.:", label="one row")
     axis.set(title=f"{images} image{'s' * (images > 1)}", xlabel="classes", ylabel="milliseconds")
     axis.set_xticks(counts, counts)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
 axes[0].legend()
 plt.show()
@@ -355,8 +358,8 @@ check("megabytes", megabytes, 313.6)
 # </details>
 
 # %% [markdown]
-# Does one need all of them? To find the nearest class, no: two or three rows a sample suffice, together with a proof
-# that the others cannot win. That is `lazy_algorithm_1`, and notebook 9 shows how.
+# Does one need all of them? To find the nearest class, no: on dense networks two or three rows a sample suffice on
+# average, together with a proof that the others cannot win. That is `lazy_algorithm_1`, and notebook 9 shows how.
 # [benchmarks](../benchmarks/README.md) measures all of this properly, beside PyTorch and JAX.
 #
 # ## What to remember

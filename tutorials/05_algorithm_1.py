@@ -521,7 +521,7 @@ check("nearest classes", nearest_classes, minilwa.to_numpy(minilwa.algorithm_1(n
 
 # %% [markdown]
 # **4. "Always solvable".** The paper calls the solution straightforward for every $j$. Let $\alpha = (0.5, 0.3, 0.2)$
-# and $T_1 = (1, 2)$, $T_2 = (1, 2)$, $T_3 = (3, 1)$. How far away, in L2, is class 2, and how far class 3? (Infinity is
+# and $T_1 = (1, 2)$, $T_2 = (1, 2)$, $T_3 = (-2, -4)$. How far away, in L2, is class 2, and how far class 3? (Infinity is
 # `np.inf`.)
 
 # %%
@@ -529,7 +529,7 @@ distance_2, distance_3 = 0.0, 0.0  # your turn
 
 # %%
 check("class 2", distance_2, np.inf)
-check("class 3", distance_3, 0.3 / np.sqrt(5))
+check("class 3", distance_3, 0.1 / np.sqrt(5))
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -539,7 +539,7 @@ check("class 3", distance_3, 0.3 / np.sqrt(5))
 #
 # ```python
 # distance_2 = np.inf
-# distance_3 = (0.5 - 0.2) / np.linalg.norm([3 - 1, 1 - 2])
+# distance_3 = (0.5 - 0.2) / np.linalg.norm([-2 - 1, -4 - 2])
 # ```
 # </details>
 

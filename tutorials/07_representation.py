@@ -176,8 +176,9 @@ plt.legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# At the cut `at = 1` (after `flatten`) the features are the pixels. Deeper cuts see fewer directions of the image, and
-# those that they see are stretched very unequally.
+# At the cut `at = 1` (after `flatten`) the features are the pixels. Behind the first hidden layer (`at = 3`) as many
+# directions of the image are left as there are units that are on, and all are stretched much alike. Behind the second
+# (`at = 5`) they are stretched very unequally, and the last ones hardly count.
 #
 # ## Algorithm 3
 #

@@ -97,7 +97,8 @@ for gap in (1e-3, 1e-5, 1e-7, 1e-8):
 
 # %% [markdown]
 # How confident is our network? Here is the true $1 - \alpha_J$ (from float64 logits, without a subtraction), at $t = 1$
-# and at $t = 4$, and what float32 makes of it.
+# and at $t = 4$, and what float32 makes of it. It comes from differences of *logsumexps*: $\log \sum_k e^{z_k}$ is
+# computed as $m + \log \sum_k e^{z_k - m}$ with the largest entry $m$, so nothing overflows (`np.logaddexp.reduce`).
 
 
 # %%
@@ -429,7 +430,8 @@ check("loudness", loud_enough, next(2**n for n in range(7) if zeros[n] > 200))
 # %% [markdown]
 # ## What to remember
 #
-# - $1 - \alpha$ is lost in float32 below $10^{-7}$; a gradient made from it loses its direction well before that.
+# - $1 - \alpha$ is lost in float32 between $10^{-7}$ and $10^{-8}$, and with it half of the direction of a gradient that
+#   is made from it; the other half goes when the other entries underflow.
 # - Pull factors out before you compute: $e_y - \alpha = s\,(e_y - \pi)$. Keep lengths as logarithms.
 # - A network that is "robust" because gradients vanish is not robust. Count zero gradients, and scale the logits as a
 #   test.

@@ -263,7 +263,9 @@ print(f"mean {values.mean():.3f}, standard deviation over seeds {values.std(ddof
 # of $K$ classes. It does not, if one can prove that the classes not looked at cannot win.
 #
 # By notebook 8 the nearest class is the one with the largest $\text{value}_j = \|G + \tau_j D_j\|_*$, with
-# $\tau_j = \pi_j / \delta_j$ known from the forward pass alone, and $G$ one backward row. By the triangle inequality
+# $\tau_j = \pi_j / \delta_j$ known from the forward pass alone, and $G$ one backward row: its $v_j$ is
+# $\delta_j (G + \tau_j D_j)$, so the distance is $1 / (s \cdot \text{value}_j)$, with one $s$ for all $j$. By the
+# triangle inequality
 #
 # $$\text{value}_j \;\le\; U_j = \|G\|_* + \tau_j L_j \qquad\text{for any}\quad L_j \ge \|D_j\|_* ,$$
 #

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minilwa.backend import Array, frozen, fused
-from minilwa.checks import check_images
+from minilwa.checks import check_images, check_labels
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network, split
 from minilwa.norms import Norm
@@ -85,7 +85,8 @@ def batch_loss(parameters: Tree, x: Any, network: Network, y: Array, rng: np.ran
 
 
 def loss_gradient(network: Network, x: Array, y: Array, rng: np.random.Generator | None = None) -> Tree:
-    """The gradient of `batch_loss` for the parameters."""
+    """The gradient of `batch_loss` for the parameters. InputError for labels that are not the network's."""
+    check_labels(network, x, y)
 
     def gradient(x: Array, y: Array) -> Tree:
         loss = partial(batch_loss, x=x, network=network, y=y, rng=rng)
@@ -131,6 +132,7 @@ def algorithm_3(
     layers above as a network of their own. InputError if ``at`` leaves no layer on either side.
     """
     for x, y in batches:  # 1, 2
+        check_labels(network, x, y)
         representation, classifier = split(network, at)
         forward = partial(representation.apply, x=x, rng=rng)
         x_tilde, pullback = vjp(forward, representation.parameters)  # 3: forward propagation through N_rep

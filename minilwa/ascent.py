@@ -11,9 +11,10 @@ import math
 import numpy as np
 
 from minilwa.backend import Array, namespace
-from minilwa.checks import check_radius
+from minilwa.checks import check_radius, check_steps
 from minilwa.directions import Direction, perturbation
 from minilwa.errors import InputError
+from minilwa.evaluation import finite_part
 from minilwa.networks import Network
 from minilwa.norms import Norm, check_ball, draw_in_ball, length, project, rescale
 
@@ -50,8 +51,9 @@ def ascent(
         c = radius * length(x.reshape(len(x), -1), norm) if relative else float(radius)
         r = xp.zeros_like(x) if rng is None else draw_in_ball(x, c, norm, rng)
         for _ in range(steps):
-            step = rescale(along(network, x + r, y), stride / steps * c, norm)
-            r = project(r + xp.where(xp.isfinite(step), step, 0), c, norm)
+            step = along(network, x + r, y)
+            check_steps(x, step)
+            r = project(r + finite_part(rescale(step, stride / steps * c, norm)), c, norm)
         return r
 
     return perturb

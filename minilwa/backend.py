@@ -44,6 +44,12 @@ def namespace(*arrays: Array) -> ModuleType:
     return sys.modules[found.pop()] if found else np
 
 
+def check_array(argument: str, value: Any, hint: str = "Make one with minilwa.asarray(...).") -> None:
+    """InputError unless ``value`` is an array."""
+    if not hasattr(value, "dtype"):
+        raise InputError(argument, type(value).__name__, "a NumPy or CuPy array", hint)
+
+
 def device_namespace(device: str) -> ModuleType:
     """The array module of ``device`` ("cpu" or "gpu"), tried out: InputError, in one sentence, if it cannot be used."""
     if device not in DEVICES:

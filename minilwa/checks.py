@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
 
-from minilwa.backend import Array, namespace
+from minilwa.backend import Array, check_array, namespace
 from minilwa.errors import InputError
 from minilwa.networks import Network
 
@@ -34,6 +35,7 @@ def finite(*arrays: Array) -> bool:
 
 def check_images(network: Network, x: Array) -> None:
     """InputError unless ``x`` is a non-empty finite float batch ``(N, *network.input_shape)`` of its dtype."""
+    check_array("x", x)
     network.check_batch(x)
     if not VALUES_ARE_KNOWN.get() and not finite(x):
         raise InputError("x", "NaN or infinite values", "finite pixels")
@@ -41,11 +43,12 @@ def check_images(network: Network, x: Array) -> None:
 
 def check_labels(network: Network, x: Array, y: Array) -> None:
     """InputError unless ``y`` is ``(N,)`` of integers from 0 to K - 1 and K >= 2, for the network's K classes."""
+    check_array("y", y, "Make one with numpy.array(y).")
     namespace(x, y)
     if y.shape != (len(x),):
         raise InputError("y", f"shape {y.shape}", f"({len(x)},), one label an image")
     if y.dtype.kind not in "iu":
-        raise InputError("y", f"dtype {y.dtype}", "integer labels")
+        raise InputError("y", f"dtype {y.dtype}", "integer labels", 'Convert with y.astype("int64").')
     if network.classes < 2:
         raise InputError("network", "1 class", "at least 2")
     if VALUES_ARE_KNOWN.get():
@@ -57,5 +60,11 @@ def check_labels(network: Network, x: Array, y: Array) -> None:
 
 def check_radius(radius: float) -> None:
     """InputError unless ``radius`` is a finite number >= 0."""
-    if not (math.isfinite(radius) and radius >= 0):
+    if not (isinstance(radius, Real) and math.isfinite(radius) and radius >= 0):
         raise InputError("radius", radius, "a finite number >= 0")
+
+
+def check_steps(x: Array, steps: Array) -> None:
+    """InputError unless ``steps`` has the shape of ``x``: lengths are set sample by sample, before NumPy broadcasts."""
+    if steps.shape != x.shape:
+        raise InputError("perturbation", f"shape {steps.shape}", f"{x.shape}, as the samples'")

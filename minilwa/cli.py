@@ -7,7 +7,8 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,10 +30,9 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it succeeded, 2 on bad input, 130 on Ctrl-C."""
     options = parser().parse_args(arguments)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill and timeout end a run as Ctrl-C does
     try:
-        options.command(options)
+        with terminated_as_interrupted():
+            options.command(options)
     except InputError as error:
         print(f"minilwa: error: {error}", file=sys.stderr)
         return 2
@@ -42,6 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nminilwa: interrupted{hint}.", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Within, kill and timeout end a run as Ctrl-C does; only the main thread can see to that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Parser(argparse.ArgumentParser):

@@ -145,10 +145,12 @@ def as_labels(key: str, labels: np.ndarray, count: int) -> np.ndarray:
 def centre(x: Array, size: int) -> Array:
     """The middle ``size`` x ``size`` pixels of images ``(N, C, H, W)``; all of them if ``size`` is 0.
 
-    InputError if they are smaller.
+    InputError if they are smaller, or no images.
     """
     if not size:
         return x
+    if x.ndim != 4:
+        raise InputError("data", f"samples of shape {x.shape[1:]}", f"images (C, H, W), for crops of {size} pixels")
     if size > min(x.shape[2:]):
         raise InputError("data", f"images of shape {x.shape[1:]}", f"larger ones, for crops of {size} pixels")
     top, left = (x.shape[2] - size) // 2, (x.shape[3] - size) // 2

@@ -48,7 +48,10 @@ def _pixels(file) -> np.ndarray:
     from PIL import Image
 
     data = file.read(LARGEST + 1)
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        if len(data) > LARGEST or image.size != CIFAR_SHAPE[1:]:
-            raise ValueError(f"an image of {len(data)} bytes, {image.size} pixels")
-        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            if len(data) > LARGEST or image.size != CIFAR_SHAPE[1:]:
+                raise ValueError(f"an image of {len(data)} bytes, {image.size} pixels")
+            return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None

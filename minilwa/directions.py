@@ -14,7 +14,7 @@ import numpy as np
 
 from minilwa.algorithms import Perturb, perturbations_by_class
 from minilwa.backend import Array, namespace, normal
-from minilwa.checks import check_images, check_labels, check_radius
+from minilwa.checks import check_images, check_labels, check_radius, check_steps
 from minilwa.errors import InputError
 from minilwa.jacobian import jacobian_rows
 from minilwa.lazy import lazy_algorithm_1
@@ -135,14 +135,17 @@ def perturbation(
     """``along`` with its length set: r = c d / ||d||, where 0 / ||0|| is 0.
 
     ``radius`` c >= 0 is measured in ``norm``, in units of the input (pixels are in [0, 1]); with ``relative`` it is a
-    multiple of ||x||, sample by sample. InputError unless the radius is finite and >= 0.
+    multiple of ||x||, sample by sample. InputError unless the radius is finite and >= 0, and if
+    what ``along`` gives has not the shape of x.
     """
     check_radius(radius)
     exponent(norm)
 
     def perturb(network: Network, x: Array, y: Array) -> Array:
         c = radius * length(x.reshape(len(x), -1), norm) if relative else radius
-        return rescale(along(network, x, y), c, norm)
+        steps = along(network, x, y)
+        check_steps(x, steps)
+        return rescale(steps, c, norm)
 
     return perturb
 

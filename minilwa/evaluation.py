@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from minilwa.backend import Array, namespace
-from minilwa.checks import check_images, check_labels, check_radius, values_known
+from minilwa.backend import Array, check_array, namespace
+from minilwa.checks import check_images, check_labels, check_radius, check_steps, values_known
 from minilwa.directions import Direction
 from minilwa.networks import Network
 from minilwa.norms import Norm, rescale
@@ -55,7 +55,12 @@ def parts(n: int, size: int = BATCH) -> Iterator[slice]:
 
 
 def predict(network: Network, x: Array) -> Array:
-    """The predicted classes ``(N,)``; -1, which is never right, where a logit is not finite."""
+    """The predicted classes ``(N,)``; -1, which is never right, where a logit is not finite.
+
+    InputError for a batch that the network does not take.
+    """
+    check_array("x", x)
+    network.check_batch(x)
     xp = namespace(x)
     return xp.concatenate([classes_of(network.logits(x[part])) for part in parts(len(x))])
 
@@ -112,7 +117,11 @@ def attacked_scores(
 
 
 def moved(x: Array, steps: Array, radius: float, norm: Norm = "l2", clip: bool = False) -> Array:
-    """``x`` plus ``steps`` with their norms set to ``radius``; with ``clip`` set back into [0, 1]."""
+    """``x`` plus ``steps`` with their norms set to ``radius``; with ``clip`` set back into [0, 1].
+
+    InputError unless both have the same shape.
+    """
+    check_steps(x, steps)
     x_hat = x + rescale(steps, radius, norm)
     return namespace(x).clip(x_hat, 0, 1) if clip else x_hat
 

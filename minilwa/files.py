@@ -35,6 +35,8 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:  # such as a full disk
+        raise InputError("output", f"{path} ({error.strerror})", "a path that can be written") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -53,7 +55,14 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def write_npz(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], header: Any) -> None:
     """Write ``arrays`` and a JSON ``header`` in one .npz, without pickle."""
     with complete_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+        np.savez(file, header=np.array(json.dumps(header, default=plain_number)), **arrays)  # type: ignore[arg-type]
+
+
+def plain_number(value: Any) -> Any:
+    """A number of NumPy's as one of Python's, for JSON; TypeError for anything else."""
+    if not isinstance(value, np.generic):
+        raise TypeError(f"{type(value).__name__} is no plain data")
+    return value.item()
 
 
 @contextmanager

@@ -41,6 +41,13 @@ class Layer:
     random: bool = False
 
 
+def whole(argument: str, value: Any) -> int:
+    """``value`` as an int; InputError unless it is a whole number >= 1."""
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(argument, value, "a whole number >= 1")
+    return int(value)
+
+
 def uniform_weights(rng: np.random.Generator, shape: Shape, scale: float | None, fan_in: int) -> np.ndarray:
     """Uniform in [-scale, scale]; by default He's sqrt(6 / fan_in), which keeps the variance through ReLU."""
     limit = math.sqrt(6 / fan_in) if scale is None else scale
@@ -49,6 +56,7 @@ def uniform_weights(rng: np.random.Generator, shape: Shape, scale: float | None,
 
 def dense(units: int, scale: float | None = None) -> Layer:
     """``x @ w + b``: ``(N, inputs)`` to ``(N, units)``. InputError when built on samples of more than one axis."""
+    units = whole("units", units)
 
     def init(rng, shape):
         if len(shape) != 1:
@@ -63,6 +71,7 @@ def dense(units: int, scale: float | None = None) -> Layer:
 
 def conv(filters: int, size: int, stride: int = 1, padding: int = 0, scale: float | None = None) -> Layer:
     """Square convolution: ``(N, C, H, W)`` to ``(N, filters, rows, columns)``."""
+    filters, size, stride = whole("filters", filters), whole("size", size), whole("stride", stride)
 
     def init(rng, shape):
         window = (size, size)
@@ -83,6 +92,7 @@ def conv(filters: int, size: int, stride: int = 1, padding: int = 0, scale: floa
 
 def max_pool(size: int, stride: int | None = None) -> Layer:
     """The largest value of each square window: ``(N, C, H, W)`` to ``(N, C, rows, columns)``."""
+    size, stride = whole("size", size), None if stride is None else whole("stride", stride)
 
     def init(rng, shape):
         return (), (shape[0], *output_size("max_pool", (1, *shape), (size, size), size if stride is None else stride))

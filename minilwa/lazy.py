@@ -41,7 +41,8 @@ MARGIN = 1 + 1e-6  # the largest value must exceed the bounds that remain by as 
 class Certificate(NamedTuple):
     """Why the search could stop, sample by sample, each ``(N,)``: best >= (1 + 1e-6) remaining.
 
-    It says nothing of samples that were not searched, those taken for another class than their label.
+    It says nothing of samples that were not searched, those taken for another class than their label, nor of those
+    whose logits are not finite, whose distance is NaN.
 
     ``best`` is the largest value_j found, ``remaining`` the largest bound of the classes not looked at (-inf if there
     are none), ``rows`` the backward rows that it took, that of G included.

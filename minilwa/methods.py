@@ -22,10 +22,12 @@ class Method:
 
     ``along`` names a direction (None: no perturbation), taken in ``direction_norm`` (None: its usual one). ``radius``
     is measured in ``norm`` on pixels in [0, 1], or on features where ``at`` > 0 says how many layers form the
-    representation; ``relative`` makes it a multiple of the norm of what is perturbed. ``dropout`` is the rate of the
-    dropout layers that the network must have. ``clean`` adds the gradient on the unperturbed batch. ``mixed`` names a
-    second direction, for the second half of every batch. ``steps``, ``stride`` (the length of
-    all steps together, in radii) and ``start`` (at random) are more than the paper's one step, as in `ascent`.
+    representation; ``relative`` makes it a multiple of the norm of what is perturbed. ``dropout`` > 0 asks for a
+    network with dropout layers, and is the rate of those that the command line builds. ``clean`` adds the gradient on
+    the unperturbed batch. ``mixed`` names a second direction, for the second half of every batch. ``steps``, ``stride``
+    (the length of all steps together, in radii) and ``start`` (at random) are more than the paper's one step, as in
+    `ascent`.
+    InputError for two settings that exclude each other, or for a perturbation's without ``along``.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Method:
     def __post_init__(self) -> None:
         if self.at and self.clean:
             raise InputError("method", f"at={self.at} with clean=True", "one of the two")
+        if self.along is None and (self.radius or self.at or self.mixed or self.steps != 1 or self.start):
+            raise InputError("method", f"{self.name} with settings of a perturbation", "a direction in along for them")
 
     def epoch(
         self, network: Network, velocity: Tree, batches: Batches, sgd: SGD, rng: np.random.Generator

@@ -132,7 +132,7 @@ def reshape(a, *, shape):
 
 @op
 def transpose(a, *, axes):
-    """``axes`` as in numpy.transpose, counted from 0."""
+    """``axes``, all of them, as in numpy.transpose, counted from 0."""
     value = a.transpose(axes)
 
     def vjp(g):

@@ -51,12 +51,11 @@ def proposition_2_1(alpha: Array, T: Array, norm: Norm = "l2") -> Perturbations:
     the other way, and the L1 case carries the sign of the component. The predicted class J itself is no candidate
     (distance inf). Where a_j = 0 there is no solution (inf), unless delta_j = 0, where r = 0 is one.
     """
-    xp, predicted, rows = _prepare("alpha", alpha, "T", T)
+    _, predicted, rows = _prepare("alpha", alpha, "T", T)
     a = rows - _take(rows, predicted)  # (N, K, D)
     delta = _take(alpha, predicted) - alpha  # (N, K)
     slope = dual_length(a, norm)
-    log_distance = xp.where(delta > 0, log_or_inf(xp.where(delta > 0, delta, 1)) - log_or_inf(slope), -xp.inf)
-    return _candidates(steepest(a, norm), log_distance, predicted, T.shape)
+    return _candidates(steepest(a, norm), log_quotient(delta, log_or_inf(slope)), predicted, T.shape)
 
 
 def proposition_2_1_stable(z: Array, J: Array, norm: Norm = "l2") -> Perturbations:
@@ -84,8 +83,7 @@ def boundaries_of_logits(z: Array, J: Array, y: Array, norm: Norm = "l2") -> Per
     xp, _, rows = _prepare("z", z, "J", J)
     D = rows - _take(rows, y)  # (N, K, D)
     margin = xp.abs(z - _take(z, y))
-    found = log_or_inf(xp.where(margin > 0, margin, 1)) - log_or_inf(dual_length(D, norm))
-    return _candidates(steepest(D, norm), xp.where(margin > 0, found, -xp.inf), y, J.shape)
+    return _candidates(steepest(D, norm), log_quotient(margin, log_or_inf(dual_length(D, norm))), y, J.shape)
 
 
 def stable_weights(z: Array, predicted: Array) -> tuple[Array, Array, Array]:
@@ -99,9 +97,16 @@ def stable_weights(z: Array, predicted: Array) -> tuple[Array, Array, Array]:
 
 def stable_log_distance(delta: Array, log_s: Array, size: Array) -> Array:
     """log(delta_j / ||a_j||_*) from ``size`` = ||a_j / s||_*: -inf where delta_j is 0, +inf where only ``size`` is."""
+    return log_quotient(delta, log_s, log_or_inf(size))
+
+
+def log_quotient(delta: Array, *log_divisors: Array) -> Array:
+    """log delta less ``log_divisors``; -inf where delta is 0, whatever they are, and NaN where it is NaN."""
     xp = namespace(delta)
-    found = log_or_inf(xp.where(delta > 0, delta, 1)) - log_s - log_or_inf(size)
-    return xp.where(delta > 0, found, -xp.inf)
+    found = xp.log(xp.where(delta > 0, delta, 1))
+    for divisor in log_divisors:
+        found = found - divisor
+    return xp.where(delta > 0, found, xp.where(delta == 0, -xp.inf, xp.nan))
 
 
 def softmax_of_others(z: Array, reference: Array) -> tuple[Array, Array]:
@@ -121,7 +126,8 @@ def proposition_2_2(candidates: Perturbations) -> tuple[Array, Perturbations]:
     """The nearest class I ``(N,)`` and its perturbation: the least one after which J is no longer the only maximiser.
 
     Exact for every norm: what turns the linear model is a union of half-spaces, one a class, so the minimum is the
-    minimum of the minima. At r_I classes I and J tie for the top; any longer step along it crosses.
+    minimum of the minima. At r_I classes I and J tie for the top; any longer step along it crosses. Where no class can
+    be reached, all distances are inf and I means nothing.
     """
     nearest = candidates.log_distance.argmin(axis=-1)
     return nearest, select(candidates, nearest)

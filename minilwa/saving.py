@@ -18,7 +18,11 @@ FORMAT = "minilwa network 1"
 
 
 def save(path: str | os.PathLike[str], network: Network, training: Any = None, velocity: Tree = ()) -> None:
-    """Write ``network`` whole and without pickle; ``training`` (plain JSON data) and ``velocity`` make a checkpoint."""
+    """Write ``network`` whole and without pickle; ``training`` (plain JSON data) and ``velocity`` make a checkpoint.
+
+    InputError for a layer that `load` could not make again, or a path that cannot be written.
+    """
+    check_layers(network)
     header = {
         "format": FORMAT,
         "layers": [[layer.name, layer.settings] for layer in network.layers],
@@ -28,6 +32,12 @@ def save(path: str | os.PathLike[str], network: Network, training: Any = None, v
     named = {"p": leaves(network.parameters), "v": leaves(velocity)}
     arrays = {f"{kind}{i}": to_numpy(a) for kind, found in named.items() for i, a in enumerate(found)}
     write_npz(path, arrays, header)
+
+
+def check_layers(network: Network) -> None:
+    """InputError unless every layer is one that its name and settings make again."""
+    for layer in network.layers:
+        layers.make(layer.name, layer.settings)
 
 
 def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:

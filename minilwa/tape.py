@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from minilwa.backend import Array, namespace
+from minilwa.backend import Array, check_array, namespace
 from minilwa.errors import InputError
 from minilwa.tree import Tree, leaves, tree_map
 
@@ -38,6 +38,10 @@ class Node:
     def ndim(self) -> int:
         """The number of axes of the value."""
         return self.value.ndim
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        """Refused: numpy.dot or numpy.where would take a Node for one object, and lose its gradient."""
+        raise InputError("array", "a traced value in a function of NumPy", "a function of minilwa.ops, or an operator")
 
     def __repr__(self) -> str:
         return f"Node({self.value!r})"
@@ -84,8 +88,9 @@ def backward(output: Node, cotangent: Array, inputs: list[Node]) -> list[Array]:
     """The gradient ``(*stack, *input.shape)`` of <cotangent, output> for each input, as new arrays.
 
     ``cotangent`` is ``(*stack, *output.shape)``; the leading axes are never summed over. InputError for a cotangent of
-    another shape or dtype, or where a vjp returns a gradient of another.
+    another shape or dtype, or where a vjp returns a gradient of another shape.
     """
+    check_array("cotangent", cotangent)
     xp = namespace(cotangent, output.value)  # refuses a cotangent on the other device
     stack = cotangent.shape[: cotangent.ndim - output.ndim]
     if cotangent.shape != stack + output.shape:
@@ -118,8 +123,11 @@ def vjp(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, Callable[[A
     """The value of ``function(*inputs)`` and its pullback: cotangent ``(*stack, *value.shape)`` -> one tree per input.
 
     ``inputs`` are arrays or trees of arrays. The pullback may be called any number of times; each gradient has the
-    shape ``(*stack, *leaf.shape)`` and shares no memory with the cotangent. InputError unless the value is one array.
+    shape ``(*stack, *leaf.shape)`` and shares no memory with the cotangent. InputError unless the value is one array,
+    and for one that depends on what another vjp traces around this one: there are no derivatives of derivatives.
     """
+    for leaf in leaves(inputs):
+        check_array("inputs", leaf)
     traced = tree_map(Node, inputs)
     nodes = leaves(traced)
     output = function(*traced)
@@ -127,6 +135,9 @@ def vjp(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, Callable[[A
         raise InputError("function", f"a value of type {type(output).__name__}", "one array")
     if not isinstance(output, Node):  # the function ignores its inputs
         output = Node(output)
+    elif any(not node.parents and node not in nodes for node in topological_order(output)):
+        hint = "Derivatives of derivatives are not supported."
+        raise InputError("function", "a value that a vjp around it traces too", "one of its own inputs", hint)
 
     def pullback(cotangent: Array) -> tuple[Tree, ...]:
         gradients = dict(zip(nodes, backward(output, cotangent, nodes), strict=True))

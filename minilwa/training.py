@@ -25,7 +25,7 @@ from minilwa.data import centre, crops, random_places
 from minilwa.errors import InputError
 from minilwa.methods import Method
 from minilwa.networks import Network
-from minilwa.saving import load_checkpoint, save
+from minilwa.saving import check_layers, load_checkpoint, save
 from minilwa.tree import leaves
 
 
@@ -62,7 +62,8 @@ class Recipe:
 
     def sgd(self, epoch: int) -> SGD:
         """The descent of one epoch."""
-        return SGD(self.rate * (self.decay if epoch >= self.decay_at * self.epochs else 1), self.momentum)
+        decays = round(self.decay_at * self.epochs, 9)  # .56 * 25 is 14.000000000000002
+        return SGD(self.rate * (self.decay if epoch >= decays else 1), self.momentum)
 
 
 def train(
@@ -83,11 +84,14 @@ def train(
     of them, before the checkpoint is written.
     """
     check_images(network, centre(x, recipe.crop))
+    if recipe.crop and not finite(x):
+        raise InputError("x", "NaN or infinite values", "finite pixels")
     check_labels(network, x, y)
     if method.dropout and not any(layer.random for layer in network.layers):
         raise InputError("network", "one without dropout", f"one built for it: mlp(..., rate={method.dropout})")
     settings: dict[str, Any] = {}
     if checkpoint is not None:
+        check_layers(network)  # before an epoch is lost
         settings = {
             "network": [[layer.name, layer.settings] for layer in network.layers],
             "start": fingerprint(*leaves(network.parameters)),

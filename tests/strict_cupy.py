@@ -367,7 +367,7 @@ def parameters(stars):
 PARAMETERS = {name: parameters(stars) for name, stars in FUNCTIONS.items()}
 VIEWS = ("broadcast_to", "expand_dims", "moveaxis")
 BY_NAME = ("axis", "dtype", "keepdims", "ddof")
-CONSTANTS = {name: getattr(np, name) for name in ("inf", "float32", "float64", "int64", "finfo")}
+CONSTANTS = {name: getattr(np, name) for name in ("inf", "nan", "float32", "float64", "int64", "finfo")}
 
 
 def ufunc(name, *arrays, out=None):

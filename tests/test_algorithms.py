@@ -458,3 +458,13 @@ def test_algorithm_3_pulls_back_through_the_units_that_it_dropped_going_forward(
 
     gradient = gradient_of(algorithm_3, network, (x, y), perturb, at=at, rng=np.random.default_rng(5))
     assert_is_gradient_of(gradient, loss, network.parameters)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+@pytest.mark.parametrize("method", [algorithm_2, partial(algorithm_3, at=1), goodfellow])
+def test_labels_that_the_network_has_not_are_refused(method, label):
+    """-1 is what `predict` says of logits that are not finite; as an index it would be the last class."""
+    network = network_of("dense")
+    ((x, y),) = batches_of(network)
+    with pytest.raises(InputError, match="y: got labels"):
+        method(network, at_rest(network), [(x, 0 * y + label)], no_perturbation, SGD(0.1))

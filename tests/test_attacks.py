@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from minilwa.attacks import ATTACKS, deepfool, fmn, lbfgs, noise, pgd, single_step, square
 from minilwa.attacks.common import Gradients, margins
 from minilwa.attacks.square import draw, patterns, two_bumps, windows
+from minilwa.attacks.worst import distances
 from minilwa.directions import DIRECTIONS, deepfool_direction, direction, noise_direction
 from minilwa.errors import InputError
 from minilwa.evaluation import predict
@@ -529,3 +530,14 @@ def test_the_registry_runs_everything():
         x_hat = attack.run(net, x, y, *((0.2,) if attack.at_radius else ()), **options)
         assert x_hat.shape == x.shape, name
         assert not attack.at_radius or sizes(x_hat - x, attack.norm).max() < 0.2 * (1 + 1e-5), name
+
+
+@pytest.mark.parametrize("name", ["deepfool", "deepfool_linf"])
+def test_a_boundary_farther_than_floats_reach_is_not_reached(name):
+    """Its step is infinite, and what is no image counts for no attack."""
+    net = create((flatten(), dense(3), softmax()), (1, 6, 6), seed=1)
+    w, b = net.parameters[1]["w"] * np.float32(1e-40), np.array([1.0, 0.0, 0.5], np.float32)
+    net = net.with_parameters(((), {"w": w, "b": b}, ()))
+    x, y = np.random.default_rng(0).random((4, 1, 6, 6), dtype=np.float32), np.zeros(4, int)
+    np.testing.assert_array_equal(ATTACKS[name].run(net, x, y), x)
+    assert np.isinf(distances(ATTACKS[name], net, x, y)).all()

@@ -801,3 +801,10 @@ def test_one_progress_bar_over_the_search_and_what_follows():
         assert re.search(rf"^\r *\d+%\|[^|]*\| {begun}/{everything} ", shown)
         assert re.search(rf"\r100%\|[^|]*\| {everything}/{everything} [^\r]*table1 LWA_Rep-seed0 measured\]\s*$", shown)
         shutil.rmtree("out/search/networks", ignore_errors=True)  # what was measured on them counts without
+
+
+def test_a_signal_s_handler_is_put_back():
+    """A notebook that calls `main` goes on to be ended by kill."""
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["data", "--data", "mnist5k"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before

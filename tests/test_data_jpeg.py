@@ -23,6 +23,12 @@ def jpeg(colour, size=(32, 32)):
     return file.getvalue()
 
 
+def as_if_large(picture):
+    """The JPEG with 65,500 x 65,500 in its header."""
+    at = picture.index(b"\xff\xc0") + 5
+    return picture[:at] + 2 * (65_500).to_bytes(2, "big") + picture[at + 4 :]
+
+
 def write_archive(folder, members):
     with tarfile.open(folder / data_jpeg.ARCHIVE, "w:xz") as archive:
         for name, content in members.items():
@@ -63,6 +69,7 @@ def test_every_image_comes_out_under_its_class(members, tmp_path):
         ({"train/cat/0.jpg": b"no picture"}, "cannot identify"),
         ({"train/cat/0.jpg": jpeg((0, 0, 0), (33, 32))}, "33, 32"),
         ({"train/cow/0.jpg": jpeg((0, 0, 0))}, "not in tuple"),
+        ({"train/cat/0.jpg": as_if_large(jpeg((0, 0, 0)))}, "decompression bomb"),
         ({"test/cat/2.jpg": None}, "without all images of test"),
     ],
 )

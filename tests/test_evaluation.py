@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm as gaussian
 
-from minilwa.directions import DIRECTIONS, direction
+from minilwa.ascent import ascent
+from minilwa.directions import DIRECTIONS, direction, perturbation
 from minilwa.errors import InputError
 from minilwa.evaluation import (
     Score,
@@ -185,3 +186,31 @@ def test_network_is_a_value(network):
 def test_beyond_guessing_is_twice_it_or_a_tenth_of_the_way_to_1(classes, limit):
     assert beyond_guessing(limit + 1e-6, classes)
     assert not beyond_guessing(limit - 1e-6, classes)
+
+
+def of_one_image(network, x, y):
+    return np.ones(x.shape[1:], x.dtype)
+
+
+@pytest.mark.parametrize("given", [of_one_image, lambda network, x, y: x[:1]])
+def test_a_direction_of_another_shape_is_refused(given, network, batch):
+    """One for all samples would have its entries scaled as if each were a sample."""
+    x, y = (part[:10] for part in batch)
+    for attack in (
+        lambda: attacked_scores(network, x, y, given, [1.0]),
+        lambda: adversarial_images(network, x, y, given, 1.0),
+        lambda: perturbation(given, 1.0)(network, x, y),
+        lambda: ascent(given, 1.0, steps=2)(network, x, y),
+    ):
+        with pytest.raises(InputError, match=r"perturbation: got shape .* expected \(10, 20\)"):
+            attack()
+
+
+def test_no_images_and_no_arrays_are_told_by_name(network, batch):
+    x, y = batch
+    with pytest.raises(InputError, match=r"x: got shape \(0, 20\)"):
+        predict(network, x[:0])
+    with pytest.raises(InputError, match="x: got list"):
+        clean_score(network, x.tolist(), y)
+    with pytest.raises(InputError, match=r"y: got list.* numpy\.array"):
+        clean_score(network, x, y.tolist())

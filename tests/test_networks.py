@@ -614,3 +614,22 @@ def test_a_pickle_under_the_name_of_a_network_is_never_unpickled(tmp_path):
     (tmp_path / "array.npy").replace(path)
     assert_refused(path)
     assert not (tmp_path / "bitten").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of file size are POSIX's")
+def test_a_disk_without_room_is_told_in_one_line(tmp_path):
+    save(tmp_path / "net.npz", small_network())
+    before = (tmp_path / "net.npz").read_bytes()
+    code = (
+        "import resource, signal, sys\n"
+        "from minilwa import mlp, save\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "save(sys.argv[1], mlp(784, 100, 10))\n"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "net.npz"]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert "InputError: output: got" in ended.stderr
+    assert "File too large" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+    assert (tmp_path / "net.npz").read_bytes() == before

@@ -556,3 +556,11 @@ def test_an_unknown_norm_is_refused(function):
 def test_an_unknown_form_is_refused():
     with pytest.raises(InputError, match="form: got 'exact'"):
         algorithm_1(linear_network(np.ones((2, 2)), np.zeros(2)), np.ones((1, 2)), form="exact")
+
+
+def test_no_distance_is_told_of_what_is_no_number():
+    rows = np.ones((1, 3, 2)) * np.array([[[1.0], [2.0], [3.0]]])
+    z = np.array([[np.nan, 1.0, 2.0]])
+    with np.errstate(invalid="ignore"):
+        for form in (proposition_2_1, proposition_2_1_stable):
+            assert np.isnan(form(z, rows).log_distance[0, 1:]).any(), form

@@ -326,6 +326,7 @@ class DeviceArray:
 
     shape = (2, 2)
     ndim = 2
+    dtype = np.dtype("float64")
 
 
 DeviceArray.__module__ = "cupy._core.core"
@@ -433,3 +434,37 @@ def test_asarray_makes_floats_of_the_dtype_asked_for():
 def test_to_numpy_of_a_numpy_array_is_the_array():
     x = np.ones(3)
     assert to_numpy(x) is x
+
+
+def squared_gradient(a):
+    _, (gradient,) = value_and_gradient(lambda b: ops.sum(a * b * b), np.ones(3))
+    return ops.sum(gradient * gradient)
+
+
+def test_a_derivative_of_a_derivative_is_refused():
+    """The inner gradient is an array: what the outer pass would make of it is zero, which is wrong."""
+    with pytest.raises(InputError, match="Derivatives of derivatives are not supported"):
+        value_and_gradient(squared_gradient, np.arange(3.0))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.dot(np.eye(3), x),
+        np.mean,
+        lambda x: np.where(np.eye(3) > 0, x, 0),
+        lambda x: np.stack([x, x]),
+        np.exp,
+    ],
+)
+def test_a_function_of_numpy_refuses_a_traced_value(function):
+    with pytest.raises((InputError, TypeError)):  # numpy's own TypeError for universal functions
+        vjp(function, np.ones((3, 3)))
+
+
+def test_what_is_differentiated_by_and_pulled_back_must_be_arrays():
+    with pytest.raises(InputError, match="inputs: got float"):
+        value_and_gradient(lambda w: w * w, 3.0)
+    _, pullback = vjp(lambda x: x * x, np.ones(2))
+    with pytest.raises(InputError, match="cotangent: got float"):
+        pullback(1.0)

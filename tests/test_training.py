@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from minilwa.errors import InputError
-from minilwa.layers import chain, dense, flatten, relu, softmax
+from minilwa.layers import Layer, chain, dense, flatten, relu, softmax
 from minilwa.methods import METHODS, method
 from minilwa.networks import create, lenet, mlp
-from minilwa.saving import load
+from minilwa.saving import load, save
 from minilwa.training import Recipe, train
 from minilwa.tree import leaves
 
@@ -138,3 +138,46 @@ def test_dropout_needs_a_network_with_dropout(digits):
 def test_methods_refuse_what_they_do_not_know(changes, message):
     with pytest.raises(InputError, match=message):
         method("LWA", **changes)
+
+
+def test_what_could_not_be_loaded_again_is_not_trained(digits, tmp_path):
+    own = Layer("square", {}, lambda rng, shape: ((), shape), lambda parameters, x, rng=None: x * x)
+    net = create((flatten(), dense(8), own, dense(4), softmax()), (1, 12, 12))
+    for write in (
+        lambda path: save(path, net),
+        lambda path: train(net, *digits, METHODS["Normal"], RECIPE, path, tick=pytest.fail),
+    ):
+        with pytest.raises(InputError, match="layer: got 'square'"):
+            write(tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_saved_as_numbers(digits, tmp_path):
+    recipe = replace(RECIPE, epochs=np.int64(1), seed=np.int64(5), rate=np.float32(0.125))
+    path, chosen = tmp_path / "net.npz", METHODS["Normal"]
+    first = train(small(chosen), *digits, chosen, recipe, path)
+    assert same_bits(train(small(chosen), *digits, chosen, recipe, path, tick=lambda n: None), first)
+    save(tmp_path / "sizes.npz", mlp(*np.array([4, 3, 2])))
+    assert load(tmp_path / "sizes.npz").shapes[0] == (4,)
+
+
+def test_pixels_outside_the_middle_are_checked_where_crops_reach_them(digits):
+    x, y = digits[0].copy(), digits[1]
+    x[3, 0, 0, 0] = np.nan
+    net = mlp(100, 8, 4, input_shape=(1, 10, 10))
+    with pytest.raises(InputError, match="x: got NaN"):
+        train(net, x, y, METHODS["Normal"], replace(RECIPE, crop=10))
+    with pytest.raises(InputError, match=r"data: got samples of shape \(144,\), expected images"):
+        train(net, x.reshape(30, 144), y, METHODS["Normal"], replace(RECIPE, crop=10))
+
+
+@pytest.mark.parametrize(("share", "epochs", "first"), [(0.56, 25, 14), (0.28, 25, 7), (0.7, 30, 21), (0.5, 5, 3)])
+def test_the_rate_decays_once_the_share_of_the_epochs_is_done(share, epochs, first):
+    recipe = Recipe(epochs=epochs, rate=1.0, decay=0.5, decay_at=share)
+    assert [recipe.sgd(epoch).rate for epoch in (first - 1, first)] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("change", [{"radius": 1.5}, {"mixed": "adv_loss"}, {"steps": 2}, {"start": True}, {"at": 3}])
+def test_a_perturbation_s_settings_need_a_direction(change):
+    with pytest.raises(InputError, match="expected a direction in along"):
+        method("Normal", **change)

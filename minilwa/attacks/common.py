@@ -13,7 +13,7 @@ from minilwa.backend import Array, namespace, to_numpy
 from minilwa.checks import check_images, check_labels, values_known
 from minilwa.directions import onehot
 from minilwa.errors import InputError
-from minilwa.evaluation import BATCH, parts, predict
+from minilwa.evaluation import BATCH, finite_part, parts, predict
 from minilwa.jacobian import jacobian_rows
 from minilwa.networks import Network
 from minilwa.norms import Norm
@@ -57,6 +57,7 @@ def on_the_right(
 ) -> Array:
     """``x`` ``(N, *shape)`` with the samples that the network gets right attacked, and the others as they are.
 
+    So are those of which an attack makes no image, by a step that no float can hold.
     ``size`` samples at a time, each part with a random stream of its own. With ``clip`` pixels must be in [0, 1].
     InputError for such pixels, for images or labels that are not the network's, and for seed < 0.
     """
@@ -75,7 +76,9 @@ def on_the_right(
             overflows = np.errstate(over="ignore", invalid="ignore")  # of a network within the ball
             with values_known(), overflows:
                 rng = np.random.default_rng([seed, number])
-                x_hat[part][right] = attacker(x[part][right], y[part][right], rng)
+                found = attacker(x[part][right], y[part][right], rng)
+                is_image = xp.isfinite(found).all(axis=tuple(range(1, x.ndim)), keepdims=True)
+                x_hat[part][right] = xp.where(is_image, found, x[part][right])
         tick(part.stop - part.start)
     return x_hat
 
@@ -128,8 +131,7 @@ def logits_and_gradient(
 
     z, g = by_samples(of, x, y) if network.in_shares else of(x, y)
     watch(g)
-    xp = namespace(g)
-    return z, xp.where(xp.isfinite(g), g, 0)
+    return z, finite_part(g)
 
 
 def nearest_boundary(
@@ -147,11 +149,11 @@ def nearest_boundary(
     z, J = by_samples(of, x) if network.in_shares else of(x)
     watch(J)
     xp = namespace(J)
-    J = xp.where(xp.isfinite(J), J, 0)
+    J = finite_part(J)
     D = J - J[xp.arange(len(x)), y][:, None]  # (N, K, *shape)
     candidates = boundaries_of_logits(z, inward(D, x[:, None], clip), y, norm)
     nearest, (direction, log_distance) = proposition_2_2(candidates)
-    return nearest, Perturbations(xp.where(xp.isfinite(direction), direction, 0), log_distance)
+    return nearest, Perturbations(finite_part(direction), log_distance)
 
 
 def cosine(first: float, last: float, done: float) -> float:

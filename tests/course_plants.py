@@ -93,6 +93,29 @@ def stable_attack(parameters, x, y, radius):
     return STORED[: len(x)]
 """
 
+DIFFERENCES = """
+def differences(function, g, *inputs):
+    found = [np.zeros(a.shape) for a in inputs]
+    for i, a in enumerate(inputs):
+        for place in np.ndindex(*a.shape):
+            up, down = a.copy(), a.copy()
+            up[place] += 1e-5
+            down[place] -= 1e-5
+            change = function(*inputs[:i], up, *inputs[i + 1 :]) - function(*inputs[:i], down, *inputs[i + 1 :])
+            found[i][place] = (g * change).sum() / 2e-5
+    return found
+"""
+VJPS = {
+    "q1": "def add_vjp(g, a, b):\n    return {}(np.add, g, a, b)",
+    "q2": "def multiply_vjp(g, a, b):\n    return {}(np.multiply, g, a, b)",
+    "q3": "def matmul_vjp(g, a, b):\n    return {}(np.matmul, g, a, b)",
+    "q4": "def leaky_relu_vjp(g, a):\n    return {}(leaky_relu, g, a)[0]",
+    "q5": "def softmax_vjp(g, z):\n    return {}(softmax, g, z)[0]",
+    "q6": "def row_max_vjp(g, a):\n    return {}(lambda a: a.max(axis=-1), g, a)[0]",
+}
+OF_VJPS = {"q1_values", "q1_broadcast", "q2_values", "q2_broadcast", "q3_values", "q3_batch"}
+OF_VJPS |= {"q4_values", "q4_zero", "q5_values", "q5_batch", "q6_values", "q6_ties"}
+
 PLANTS = [
     # --- 1: vjps and the backward pass -------------------------------------------------------------------------------
     Plant(
@@ -400,6 +423,18 @@ def backward(tape, output, cotangent, vjps):
         },
         status="tampered",
     ),
+    Plant(
+        "calls what is there for checking",
+        BACKWARD,
+        OF_VJPS,
+        cells={name: text.format("numeric_vjp") for name, text in VJPS.items()},
+    ),
+    Plant(
+        "central differences of one's own",  # the softmax of ordinary logits has nothing to tell them by
+        BACKWARD,
+        OF_VJPS - {"q5_values"},
+        cells={name: text.format("differences") for name, text in VJPS.items()} | {"unbroadcast": DIFFERENCES},
+    ),
     # --- 2: norms and Proposition 2.1 --------------------------------------------------------------------------------
     Plant(
         "the norm for its dual",
@@ -505,6 +540,18 @@ def backward(tape, output, cotangent, vjps):
         ),
     ),
     Plant(
+        "none can be reached only if it is so for the whole batch",
+        ALGORITHMS,
+        {"q1_unreachable"},
+        edit("q1", "np.isfinite(distance.min(axis=1))", "np.full(len(r), np.isfinite(distance.min()))"),
+    ),
+    Plant(
+        "the last of several that are as short",
+        ALGORITHMS,
+        {"q1_values"},
+        edit("q1", "distance.argmin(axis=1)", "distance.shape[1] - 1 - distance[:, ::-1].argmin(axis=1)"),
+    ),
+    Plant(
         "rows of the logits for those of alpha",
         ALGORITHMS,
         {"q2_rows", "q2_batch"},
@@ -516,6 +563,23 @@ def backward(tape, output, cotangent, vjps):
         ALGORITHMS,
         {"q2_batch"},
         edit("q2", "active[:, None]", "active[:1, None]"),
+    ),
+    Plant("rows with ReLU'(0) = 1", ALGORITHMS, {"q2_rows"}, edit("q2", " > 0", " >= 0")),
+    Plant(
+        "rows by what is there for checking",
+        ALGORITHMS,
+        {"q2_alpha", "q2_rows", "q2_batch"},
+        cells={"q2": "def rows(parameters, x):\n    return forward(parameters, x), numeric_T(parameters, x)"},
+    ),
+    Plant(
+        "rows by central differences of one's own",
+        ALGORITHMS,
+        {"q2_rows"},
+        cells={
+            "q2": "def rows(parameters, x):\n    def f(x):\n        return forward(parameters, x)\n"
+            "    shifts = 1e-5 * np.eye(x.shape[1])\n"
+            "    return f(x), np.stack([(f(x + s) - f(x - s)) / 2e-5 for s in shifts], axis=-1)"
+        },
     ),
     Plant(
         "minilwa's own rows",
@@ -534,6 +598,12 @@ def backward(tape, output, cotangent, vjps):
         edit("q3", "np.where(others, distance, np.inf).argmin", "distance.argmin"),
     ),
     Plant(
+        "J taken for whatever has no length above 0, ties too",
+        ALGORITHMS,
+        {"q3_itself"},
+        edit("q3", "np.where(others, distance", "np.where(distance > 0, distance"),
+    ),
+    Plant(
         "Algorithm 1 for a batch of one",
         ALGORITHMS,
         {"q3_batch"},
@@ -549,6 +619,12 @@ def backward(tape, output, cotangent, vjps):
         edit("q4", "-np.sign(T_y) * (", "-1.0 * ("),
     ),
     Plant("0 / 0 where T_y = 0", ALGORITHMS, {"q4_zero"}, edit("q4", "np.where(total > 0, total, 1)", "total")),
+    Plant(
+        "0 / 0 where T_y = 0 in one row of several",
+        ALGORITHMS,
+        {"q4_zero"},
+        edit("q4", "np.where(total > 0, total, 1)", "(total if T_y.any() else 1)"),
+    ),
     Plant("0 / ||0|| in Algorithm 2", ALGORITHMS, {"q5_zero"}, edit("q5", "np.where(total > 0, total, 1)", "total")),
     Plant(
         "one length for the whole batch",
@@ -591,6 +667,12 @@ def backward(tape, output, cotangent, vjps):
         MASKING,
         {"q1_gradient"},
         edit("q1", 'return parameters["scale"] * ', "return 1 * "),
+    ),
+    Plant(
+        "the gradient by what is there for checking",
+        MASKING,
+        {"q1_gradient"},
+        edit("q1", "    active = ", "    return numeric_gradient(parameters, x, y, range(784))\n    active = "),
     ),
     Plant(
         "zeros counted by their sum",

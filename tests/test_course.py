@@ -22,7 +22,7 @@ import pytest
 from course_plants import BACKWARD, MASKING, MASTER_OF, MASTERS, NORMS, PLANTS, as_handed_in, assignment_of, planted
 
 from minilwa import cli
-from minilwa.course import checks, wire
+from minilwa.course import checks, numeric_rows, numeric_vjp, wire
 from minilwa.course.cells import Cell, read_notebook, without_hidden, without_solution
 from minilwa.course.grading import given_names, judge
 from minilwa.course.sandbox import Limits, Sandbox
@@ -148,6 +148,14 @@ def test_differences_are_told(found, wanted, told):
     assert checks.difference_of(found, wanted, "f", 1e-6) == told
 
 
+def test_central_differences_of_rows_and_vjps_agree():
+    x, g = np.random.default_rng(0).normal(size=(2, 3, 4))
+    rows = numeric_rows(np.sin, x)
+    np.testing.assert_allclose(np.einsum("nk,nkd->nd", g, rows), numeric_vjp(np.sin, g, x)[0], atol=1e-8)
+    np.testing.assert_allclose(numeric_rows(np.sin, x, [3, 1]), rows[..., [3, 1]], atol=1e-8)
+    np.testing.assert_allclose(rows, np.cos(x)[..., None] * np.eye(4), atol=1e-8)
+
+
 def test_jupyter_shows_the_message_and_the_answers_own_lines():
     def answer():
         raise KeyError("mine")
@@ -261,12 +269,16 @@ def test_minilwas_own_is_found_out_in_a_students_kernel_too():
         "directly": lambda v: dual_length(v, "l1"),
         "as an attribute": lambda v: getattr(minilwa.propositions, "dual_" + "length")(v, "l1"),
         "in a map": lambda v: next(map(dual_length, [v])),
+        "for checking only": lambda v: numeric_vjp(np.sin, v, v)[0],
+        "rows for checking only": lambda v: numeric_rows(np.sin, v[None]),
     }
     for route, function in routes.items():
         with pytest.raises(checks.CheckFailed, match="write it yourself"):
             checks.call(function, np.ones(3))
         assert sys.getprofile() is None, route
-    assert checks.call(lambda v, given: given(v), np.ones(4), dual_length) == 2.0  # what a test hands over may
+    for given, wanted in ((dual_length, 2.0), (lambda v: numeric_rows(np.square, v[None])[0], 2 * np.eye(4))):
+        found = checks.call(lambda v, given: given(v), np.ones(4), given)  # what a test hands over may
+        np.testing.assert_allclose(found, wanted, atol=1e-8)
     assert len(checks.call(lambda: minilwa.load_data().y_test)) == 1000
 
 

@@ -5,5 +5,6 @@ the installed package, which every student has.
 """
 
 from minilwa.course.checks import call, expect, require, same
+from minilwa.course.numeric import numeric_rows, numeric_vjp
 
-__all__ = ["call", "expect", "require", "same"]
+__all__ = ["call", "expect", "numeric_rows", "numeric_vjp", "require", "same"]

@@ -20,14 +20,14 @@
 # cotangent for each input, of that input's shape: the gradient of `(g * value).sum()`.
 #
 # Write the functions where it says `YOUR CODE HERE`. The cells beneath check them at once, and say nothing if all is
-# well. When they are graded, more inputs are tried than the ones you see: other shapes, other numbers, the corners that
-# the text names. Answers use NumPy alone. An answer that calls minilwa's own functions counts as wrong, wherever it took
-# them from.
+# well. When they are graded, more inputs are tried than the ones you see: other shapes, other numbers, huge ones too, the
+# corners that the text names. Answers use NumPy alone. An answer that calls minilwa's own functions counts as wrong,
+# wherever it took them from.
 
 # %% nbgrader={"grade": false, "grade_id": "numbers", "locked": true, "schema_version": 3, "solution": false}
 import numpy as np
 
-from minilwa.course import call, expect, require, same
+from minilwa.course import call, expect, numeric_vjp, require, same
 
 SEED = 0
 SLOPE = round(float(np.random.default_rng(SEED).uniform(0.05, 0.35)), 2)  # of the leaky ReLU below
@@ -42,23 +42,10 @@ def softmax(z):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def numeric_vjp(function, g, *inputs, step=1e-5):
-    """The vjp by central differences: slow, no use at kinks, and independent of all calculus."""
-    cotangents = []
-    for i, a in enumerate(inputs):
-        cotangent = np.zeros_like(a)
-        for place in np.ndindex(*a.shape):
-            shift = np.zeros_like(a)
-            shift[place] = step
-            up, down = (function(*inputs[:i], a + s, *inputs[i + 1 :]) for s in (shift, -shift))
-            cotangent[place] = (g * (up - down)).sum() / (2 * step)
-        cotangents.append(cotangent)
-    return cotangents
-
-
 # %% [markdown]
-# `SLOPE` differs from class to class. `numeric_vjp(function, g, *inputs)` is yours to use while you work: whatever you
-# derive, it must agree with it.
+# `SLOPE` differs from class to class. `numeric_vjp(function, g, *inputs)` finds a vjp by central differences: slow, no use
+# at kinks, and independent of all calculus. It is for checking: what you derive must agree with it, and an answer that
+# calls it counts as wrong.
 
 # %%
 numeric_vjp(leaky_relu, np.ones(3), np.array([-2.0, 1.0, 3.0]))
@@ -99,7 +86,8 @@ expect(add_vjp, (g, a, b), (g, g))
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng([SEED, 11])
 g, a, b = rng.normal(size=(3, 3, 5))
-expect(add_vjp, (g, a, b), (g, g), hint="add_vjp: try other numbers and shapes")
+for size in (1, 1e12):  # of this size a + 1e-5 is a, so that differences are of no use
+    expect(add_vjp, (g, size * a, size * b), (g, g), hint="add_vjp: try other numbers and shapes")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q1_broadcast", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -111,7 +99,9 @@ for left, right in (((4, 3), (3,)), ((4, 1), (1, 3)), ((1, 3), (2, 4, 3)), ((), 
     a, b = rng.normal(size=left), rng.normal(size=right)
     g = rng.normal(size=(a + b).shape)
     hint = f"add_vjp: shapes {left} and {right} are not summed back as they were stretched"
-    expect(add_vjp, (g, a, b), numeric_vjp(np.add, g, a, b), hint=hint)
+    wanted = numeric_vjp(np.add, g, a, b)
+    for size in (1, 1e12):
+        expect(add_vjp, (g, np.array(size * a), np.array(size * b)), wanted, hint=hint)
 ### END HIDDEN TESTS
 
 
@@ -132,7 +122,9 @@ expect(multiply_vjp, (g, a, b), (np.array([5.0, -12.0]), np.array([3.0, 8.0])))
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng([SEED, 21])
 g, a, b = rng.normal(size=(3, 3, 5))
-expect(multiply_vjp, (g, a, b), (g * b, g * a), hint="multiply_vjp: try other numbers and shapes")
+for size in (1, 1e12):
+    wanted = (size * g * b, size * g * a)
+    expect(multiply_vjp, (g, size * a, size * b), wanted, hint="multiply_vjp: try other numbers and shapes")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q2_broadcast", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -144,7 +136,10 @@ for left, right in (((4, 3), (3,)), ((4, 1), (1, 3)), ((1, 3), (2, 4, 3)), ((), 
     a, b = rng.normal(size=left), rng.normal(size=right)
     g = rng.normal(size=(a * b).shape)
     hint = f"multiply_vjp: shapes {left} and {right} are not summed back as they were stretched"
-    expect(multiply_vjp, (g, a, b), numeric_vjp(np.multiply, g, a, b), hint=hint)
+    wanted = numeric_vjp(np.multiply, g, a, b, step=1.0)  # exact, since the product is linear in each input
+    for size in (1, 1e12):
+        scaled = [size * part for part in wanted]
+        expect(multiply_vjp, (g, np.array(size * a), np.array(size * b)), scaled, hint=hint)
 ### END HIDDEN TESTS
 
 
@@ -168,7 +163,10 @@ expect(matmul_vjp, (g, a, b), (np.array([[1.0, 2.0, 6.0]]), np.array([[3.0, 6.0]
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng([SEED, 31])
 a, b, g = rng.normal(size=(1, 4)), rng.normal(size=(4, 2)), rng.normal(size=(1, 2))
-expect(matmul_vjp, (g, a, b), numeric_vjp(np.matmul, g, a, b), hint="matmul_vjp: try other numbers and shapes")
+wanted = numeric_vjp(np.matmul, g, a, b, step=1.0)
+for size in (1, 1e12):
+    scaled = [size * part for part in wanted]
+    expect(matmul_vjp, (g, size * a, size * b), scaled, hint="matmul_vjp: try other numbers and shapes")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q3_batch", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -179,7 +177,9 @@ for leading in ((3,), (2, 3), (2, 2, 1)):
     a, b = rng.normal(size=(*leading, 4)), rng.normal(size=(4, 2))
     g = rng.normal(size=(*leading, 2))
     hint = f"matmul_vjp: wrong for a of shape {a.shape}; how many rows does b serve?"
-    expect(matmul_vjp, (g, a, b), numeric_vjp(np.matmul, g, a, b), hint=hint)
+    wanted = numeric_vjp(np.matmul, g, a, b, step=1.0)
+    for size in (1, 1e12):
+        expect(matmul_vjp, (g, size * a, size * b), [size * part for part in wanted], hint=hint)
 ### END HIDDEN TESTS
 
 
@@ -201,7 +201,9 @@ expect(leaky_relu_vjp, (np.array([1.0, 10.0]), np.array([2.0, -3.0])), np.array(
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng([SEED, 41])
 g, a = rng.normal(size=(2, 4, 3))
-expect(leaky_relu_vjp, (g, a), numeric_vjp(leaky_relu, g, a)[0], hint="leaky_relu_vjp: try other numbers and shapes")
+wanted = numeric_vjp(leaky_relu, g, a)[0]
+for size in (1, 1e12):
+    expect(leaky_relu_vjp, (g, size * a), wanted, hint="leaky_relu_vjp: try other numbers and shapes")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q4_zero", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -243,7 +245,7 @@ rng = np.random.default_rng([SEED, 52])
 for shape in ((4, 3), (2, 3, 4)):
     g, z = rng.normal(size=(2, *shape))
     expect(softmax_vjp, (g, z), numeric_vjp(softmax, g, z)[0], hint=f"softmax_vjp: wrong for logits of shape {shape}")
-g, z = np.array([[1.0, 0.0, 2.0]]), np.array([[1000.0, 1000.0, -1000.0]])
+g, z = np.array([[1.0, 0.0, 2.0]]), np.array([[1e12, 1e12, -1e12]])
 expect(softmax_vjp, (g, z), np.array([[0.25, -0.25, 0.0]]), hint="softmax_vjp: large logits overflow")
 ### END HIDDEN TESTS
 
@@ -268,7 +270,8 @@ expect(row_max_vjp, (np.array([5.0]), np.array([[1.0, 7.0, 2.0]])), np.array([[0
 rng = np.random.default_rng([SEED, 61])
 a, g = rng.permutation(12.0 * np.arange(12)).reshape(3, 4), rng.normal(size=3)
 wanted = numeric_vjp(lambda a: a.max(axis=-1), g, a)[0]
-expect(row_max_vjp, (g, a), wanted, hint="row_max_vjp: try other numbers and shapes")
+for size in (1, 1e12):
+    expect(row_max_vjp, (g, size * a), wanted, hint="row_max_vjp: try other numbers and shapes")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q6_ties", "locked": true, "points": 1, "schema_version": 3, "solution": false}

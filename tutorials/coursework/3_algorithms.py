@@ -20,7 +20,7 @@
 # %% nbgrader={"grade": false, "grade_id": "numbers", "locked": true, "schema_version": 3, "solution": false}
 import numpy as np
 
-from minilwa.course import call, expect, same
+from minilwa.course import call, expect, numeric_rows, same
 
 SEED = 0
 
@@ -71,6 +71,9 @@ def proposition_2_2(r, distance):
 r, distance = np.array([[[0.0, 0.0], [3.0, 4.0], [0.0, 2.0]]]), np.array([[np.inf, 5.0, 2.0]])
 expect(proposition_2_2, (r, distance), (np.array([2]), np.array([[0.0, 2.0]])))
 ### BEGIN HIDDEN TESTS
+r, distance = np.array([[[0.0], [3.0], [2.0], [-2.0]]]), np.array([[np.inf, 3.0, 2.0, 2.0]])
+hint = "proposition_2_2: the first of several that are as short"
+expect(proposition_2_2, (r, distance), (np.array([2]), np.array([[2.0]])), hint=hint)
 rng = np.random.default_rng([SEED, 11])
 for _ in range(5):
     r = rng.normal(size=(1, 4, 3))
@@ -94,6 +97,11 @@ expect(proposition_2_2, (r, length(r)), wanted, hint="proposition_2_2: each samp
 r, distance = np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[np.inf, np.inf]])
 hint = "proposition_2_2: no class can be reached"
 expect(proposition_2_2, (r, distance), (np.array([-1]), np.zeros((1, 2))), hint=hint)
+r, distance = np.arange(1.0, 13.0).reshape(3, 2, 2), np.array([[np.inf, np.inf], [np.inf, 7.0], [np.inf, np.inf]])
+hint = "proposition_2_2: no class can be reached, for some samples of a batch"
+I, r_I = call(proposition_2_2, r, distance, hint=hint)
+same(I == -1, np.array([True, False, True]), "I", hint)
+same(r_I[[0, 2]], np.zeros((2, 2)), "r_I", hint)
 ### END HIDDEN TESTS
 
 
@@ -101,7 +109,9 @@ expect(proposition_2_2, (r, distance), (np.array([-1]), np.zeros((1, 2))), hint=
 # ## 2. The rows of T (4 points)
 #
 # For the network of `forward`, with ReLU'(0) = 0: return $\alpha$ `(N, K)` and $T = \partial\alpha / \partial x$,
-# `(N, K, D)`. Central differences of `forward` must agree with it, and the rows must sum to zero over the classes. Why?
+# `(N, K, D)`. Its rows must sum to zero over the classes. Why? `numeric_T` beneath your answer finds $T$ by central
+# differences of `forward`. It is for checking: away from kinks it must agree, and an answer that calls it, or
+# `numeric_rows`, counts as wrong.
 
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true}
@@ -115,11 +125,9 @@ def rows(parameters, x):
 
 
 # %% nbgrader={"grade": false, "grade_id": "differences", "locked": true, "schema_version": 3, "solution": false}
-def numeric_rows(parameters, x, step=1e-5):
-    """T by central differences of `forward`."""
-    shifts = step * np.eye(x.shape[1])
-    columns = [(forward(parameters, x + s) - forward(parameters, x - s)) / (2 * step) for s in shifts]
-    return np.stack(columns, axis=-1)
+def numeric_T(parameters, x):
+    """T by central differences of `forward`, for checking."""
+    return numeric_rows(lambda x: forward(parameters, x), x)
 
 
 # %% nbgrader={"grade": true, "grade_id": "q2_alpha", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -134,23 +142,26 @@ same(alpha, forward(parameters, x), "alpha", hint="rows: alpha of another networ
 
 # %% nbgrader={"grade": true, "grade_id": "q2_rows", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 alpha, T = call(rows, PARAMETERS, X[:1])
-same(T, numeric_rows(PARAMETERS, X[:1]), "T")
+same(T, numeric_T(PARAMETERS, X[:1]), "T")
 ### BEGIN HIDDEN TESTS
 for i in range(4):
     parameters = drawn_parameters([SEED, 23, i], inputs=3, hidden=9, classes=5)
     x = np.random.default_rng([SEED, 24, i]).normal(size=(1, 3))
     alpha, T = call(rows, parameters, x, hint="rows: a network of another size")
-    same(T, numeric_rows(parameters, x), "T", hint="rows: T of another network; is every factor of the chain in it?")
+    same(T, numeric_T(parameters, x), "T", hint="rows: T of another network; is every factor of the chain in it?")
+hint = "rows: units at 0 exactly, where ReLU' is 0"  # 1/2 by central differences
+alpha, T = call(rows, PARAMETERS | {"b1": np.zeros(12)}, np.zeros((1, 6)), hint=hint)
+same(T, np.zeros((1, 4, 6)), "T", hint)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q2_batch", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 alpha, T = call(rows, PARAMETERS, X)
-same(T, numeric_rows(PARAMETERS, X), "T")
+same(T, numeric_T(PARAMETERS, X), "T")
 ### BEGIN HIDDEN TESTS
 x = np.random.default_rng([SEED, 25]).normal(size=(7, 6))
 alpha, T = call(rows, PARAMETERS, x, hint="rows: a batch of seven")
 same(alpha, forward(PARAMETERS, x), "alpha", hint="rows: alpha of a batch of seven")
-same(T, numeric_rows(PARAMETERS, x), "T", hint="rows: T of a batch of seven")
+same(T, numeric_T(PARAMETERS, x), "T", hint="rows: T of a batch of seven")
 ### END HIDDEN TESTS
 
 
@@ -161,7 +172,8 @@ same(T, numeric_rows(PARAMETERS, x), "T", hint="rows: T of a batch of seven")
 # `distance` for every class by the formula of Proposition 2.1. The listing lets $j$ run over all classes; for $J$ itself
 # the formula says 0/0, so that what stands there has no meaning: it may be `inf`, `nan` or 0.
 #
-# Return the nearest class $I$ `(N,)` and `r_I` `(N, D)`. Here every class but $J$ can be reached.
+# Return the nearest class $I$ `(N,)` and `r_I` `(N, D)`. Here every class but $J$ can be reached. If several classes have
+# the largest $\alpha$, the first is $J$, and the others are reached with length 0.
 
 
 # %% nbgrader={"grade": false, "grade_id": "formula", "locked": true, "schema_version": 3, "solution": false}
@@ -182,7 +194,7 @@ def candidates_with(odd):
 
 def network_of(parameters):
     """The function `network` of question 3, by central differences."""
-    return lambda x: (forward(parameters, x), numeric_rows(parameters, x))
+    return lambda x: (forward(parameters, x), numeric_T(parameters, x))
 
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true}
@@ -222,13 +234,14 @@ for i in range(5):
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q3_itself", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-# What stands at J has no meaning.
+# What stands at J has no meaning; a length of 0 elsewhere has.
 ### BEGIN HIDDEN TESTS
-network = network_of(PARAMETERS)
-for odd in (np.nan, 0.0):
-    hint = f"algorithm_1: the formula gave {odd} for J itself"
-    found = call(algorithm_1, X[:1], network, candidates_with(odd), hint=hint)
-    same(found, nearest_of(*network(X[:1])), "algorithm_1", hint=hint)
+tie = np.array([[0.2, 0.4, 0.4]]), np.random.default_rng([SEED, 34]).normal(size=(1, 3, 6))
+for network, what in ((network_of(PARAMETERS), ""), (lambda x: tie, ", and another class is as likely")):
+    for odd in (np.nan, 0.0):
+        hint = f"algorithm_1: the formula gave {odd} for J itself{what}"
+        found = call(algorithm_1, X[:1], network, candidates_with(odd), hint=hint)
+        same(found, nearest_of(*network(X[:1])), "algorithm_1", hint=hint)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q3_batch", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -304,6 +317,8 @@ check_direction(likelihood_direction, np.concatenate([T_y, -T_y]), "l1", hint="l
 for norm in ("l1", "l2", "linf"):
     hint = f"likelihood_direction, {norm}: T_y = 0"
     expect(likelihood_direction, (np.zeros((2, 3)), norm), np.zeros((2, 3)), hint=hint)
+    found = call(likelihood_direction, np.array([[0.0, 0.0, 0.0], [3.0, -4.0, 1.0]]), norm, hint=hint)
+    same((np.asarray(found) == 0).all(axis=1), np.array([True, False]), "r = 0", f"{hint}, one sample of several")
 ### END HIDDEN TESTS
 
 

@@ -25,7 +25,7 @@
 import numpy as np
 
 import minilwa
-from minilwa.course import call, expect, require, same
+from minilwa.course import call, expect, numeric_rows, require, same
 
 SEED = 0
 data = minilwa.load_data()  # 5,000 digits of MNIST, pixels in [0, 1)
@@ -101,7 +101,8 @@ print("its alpha on three images:", alpha_of(SOLD, x_test[:3]).max(axis=1))
 #
 # `printed_gradient(parameters, x, y)` returns $T_y = \partial\alpha_y/\partial x$, `(N, 784)`, by the formula in $\alpha$
 # as `alpha_of` computes it: $T_y = \alpha_y (J_y - \sum_k \alpha_k J_k)$ with $J_k = \partial z_k/\partial x$. `scale` is
-# part of $z$. `count_zeros(gradients)` counts the samples whose gradient is zero in every component, exactly.
+# part of $z$. (`numeric_gradient` beneath is for checking; an answer that calls it, or `numeric_rows`, counts as wrong.)
+# `count_zeros(gradients)` counts the samples whose gradient is zero in every component, exactly.
 
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true}
@@ -122,15 +123,11 @@ def count_zeros(gradients):
 
 
 # %% nbgrader={"grade": false, "grade_id": "differences", "locked": true, "schema_version": 3, "solution": false}
-def numeric_gradient(parameters, x, y, pixels, step=1e-4):
-    """T_y at some pixels, by central differences in float64."""
+def numeric_gradient(parameters, x, y, pixels):
+    """T_y at some pixels, by central differences in float64, for checking."""
     p = {name: np.asarray(value, dtype=float) for name, value in parameters.items()}
-    samples, columns = np.arange(len(x)), []
-    for pixel in pixels:
-        shift = step * (np.arange(x.shape[1]) == pixel)
-        up, down = (alpha_of(p, x.astype(float) + s)[samples, y] for s in (shift, -shift))
-        columns.append((up - down) / (2 * step))
-    return np.stack(columns, axis=1)
+    T = numeric_rows(lambda x: alpha_of(p, x), x.astype(float), pixels, step=1e-4)
+    return T[np.arange(len(x)), y]
 
 
 # %% nbgrader={"grade": true, "grade_id": "q1_gradient", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -167,8 +164,10 @@ expect(count_zeros, (np.zeros((5, 4), dtype=FLOAT),), 5, hint="count_zeros: all 
 # ## 2. An attack that holds (6 points)
 #
 # `stable_attack(parameters, x, y, radius)` returns perturbed images, `(N, 784)`, each within `radius` of its `x` in
-# $L_2$, that bring the accuracy of the sold network at radius 2 below 0.2, although it says nothing through $\alpha$. The
-# parameters are yours to read: what grows along $z$ does not saturate. (Pixels may leave [0, 1] here.)
+# $L_2$, that break the sold network although it says nothing through $\alpha$: its accuracy must fall below 0.3 at radius 2
+# and below 0.5 at radius 1.5. So must that of another network of the maker, with another scale and its classes in another
+# order, below 0.3 at radius 2; and a single image at radius 5 must be misread. The parameters are yours to read: what
+# grows along $z$ does not saturate. (Pixels may leave [0, 1] here.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true}
@@ -196,25 +195,27 @@ def check_attack(found, parameters, x, y, radius, below, hint=None):
 
 # %% nbgrader={"grade": true, "grade_id": "q2_sold", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 found = call(stable_attack, SOLD, x_test, y_test, 2.0)
-check_attack(found, SOLD, x_test, y_test, 2.0, below=0.2)
+check_attack(found, SOLD, x_test, y_test, 2.0, below=0.3)
 ### BEGIN HIDDEN TESTS
 x, y = data.x_test.reshape(len(data.x_test), -1)[500:700], data.y_test[500:700]
 hint = "stable_attack: other images, and another radius"
-for radius, below in ((2.0, 0.2), (1.5, 0.35)):
+# seeds 0 to 20: down z_y, up the mean of the others or one of them, the likeliest or any, leaves at most 0.255 and 0.46
+for radius, below in ((2.0, 0.3), (1.5, 0.5)):
     found = call(stable_attack, SOLD, x, y, radius, hint=hint)
     check_attack(found, SOLD, x, y, radius, below, hint)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "q2_other", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-# Other networks of the same maker, and a single image.
+# Another network of the same maker, and a single image.
 ### BEGIN HIDDEN TESTS
-other = train([SEED, 21], scale=50_000)
-hint = "stable_attack: another network, with another scale"
-found = call(stable_attack, other, x_test, y_test, 2.0, hint=hint)
-check_attack(found, other, x_test, y_test, 2.0, 0.2, hint)
+other, y = train([SEED, 21], scale=50_000), (y_test + 3) % CLASSES
+other |= {name: np.roll(other[name], 3, axis=-1) for name in ("W2", "b2")}  # or an attack on SOLD would do
+hint = "stable_attack: another network, with another scale and its classes in another order"
+found = call(stable_attack, other, x_test, y, 2.0, hint=hint)
+check_attack(found, other, x_test, y, 2.0, 0.3, hint)
 for i in range(3):
-    found = call(stable_attack, other, x_test[[i]], y_test[[i]], 3.5, hint="stable_attack: a single image")
-    check_attack(found, other, x_test[[i]], y_test[[i]], 3.5, 0.5, "stable_attack: a single image, radius 3.5")
+    found = call(stable_attack, other, x_test[[i]], y[[i]], 5.0, hint="stable_attack: a single image")
+    check_attack(found, other, x_test[[i]], y[[i]], 5.0, 0.5, "stable_attack: a single image, radius 5")
 ### END HIDDEN TESTS
 
 

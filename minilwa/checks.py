@@ -37,7 +37,13 @@ def check_images(network: Network, x: Array) -> None:
     """InputError unless ``x`` is a non-empty finite float batch ``(N, *network.input_shape)`` of its dtype."""
     check_array("x", x)
     network.check_batch(x)
-    if not VALUES_ARE_KNOWN.get() and not finite(x):
+    if not VALUES_ARE_KNOWN.get():
+        check_finite(x)
+
+
+def check_finite(x: Array) -> None:
+    """InputError unless all of ``x`` is finite."""
+    if not finite(x):
         raise InputError("x", "NaN or infinite values", "finite pixels")
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from minilwa.algorithms import SGD
 from minilwa.backend import Array, device_of, like, to_numpy
 from minilwa.bounds import Memory
-from minilwa.checks import check_images, check_labels, finite, values_known
+from minilwa.checks import check_finite, check_images, check_labels, finite, values_known
 from minilwa.data import centre, crops, random_places
 from minilwa.errors import InputError
 from minilwa.methods import Method
@@ -83,9 +83,9 @@ def train(
     images done, those of earlier calls included; ``keep`` is given the number of epochs done and the network after each
     of them, before the checkpoint is written.
     """
-    check_images(network, centre(x, recipe.crop))
-    if recipe.crop and not finite(x):
-        raise InputError("x", "NaN or infinite values", "finite pixels")
+    with values_known():
+        check_images(network, centre(x, recipe.crop))
+    check_finite(x)  # all of it, since crops come from anywhere
     check_labels(network, x, y)
     if method.dropout and not any(layer.random for layer in network.layers):
         raise InputError("network", "one without dropout", f"one built for it: mlp(..., rate={method.dropout})")

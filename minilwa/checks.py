@@ -70,6 +70,15 @@ def check_radius(radius: float) -> None:
         raise InputError("radius", radius, "a finite number >= 0")
 
 
+def check_box(x: Array, clip: bool) -> None:
+    """InputError unless the pixels ``x`` are in [0, 1], if perturbed ones are to be set back into it."""
+    if not clip:
+        return
+    lowest, highest = x.min().item(), x.max().item()
+    if lowest < 0 or highest > 1:
+        raise InputError("x", f"values from {lowest:g} to {highest:g}", "pixels in [0, 1] with clip=True")
+
+
 def check_steps(x: Array, steps: Array) -> None:
     """InputError unless ``steps`` has the shape of ``x``: lengths are set sample by sample, before NumPy broadcasts."""
     if steps.shape != x.shape:

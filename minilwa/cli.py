@@ -116,7 +116,8 @@ def _reproduce(subparsers) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="results folder (default: results/DATA-PROTOCOL, or DATA-seedSEED for one seed of the protocol quick)",
+        help="results folder (default: results/DATA-PROTOCOL, or DATA-seedSEED for one seed of the protocol quick, and "
+        "with -frontier for the frontier's)",
     )
     command.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
 

@@ -131,11 +131,12 @@ def make_report(options: Namespace) -> None:
 
 
 def folder_name(options: Namespace) -> str:
-    """Where results go unless the user says: a folder for each data set, split and protocol."""
+    """Where results go unless the user says: a folder for each data set, split and protocol, and for the frontier."""
     data = Path(options.data).stem + ("" if options.split == "full" else f"-{options.split}-split")
+    own = "-frontier" if options.what.startswith("frontier") else ""  # its LWA has other layers than Table 1's
     if options.protocol == "quick" and options.seeds is None:
-        return f"{data}-seed{options.seed}"
-    return f"{data}-{options.protocol}"
+        return f"{data}-seed{options.seed}{own}"
+    return f"{data}-{options.protocol}{own}"
 
 
 def train_network(options: Namespace) -> None:
@@ -242,6 +243,8 @@ def setting_of(options: Namespace, out: Path) -> Setting:
         raise InputError("jobs", options.jobs, "a number >= 1")
     if options.seeds is not None and options.seeds < 1:
         raise InputError("seeds", options.seeds, "a number >= 1")
+    if options.seeds is not None and options.seed:
+        raise InputError("seed", options.seed, f"none beside --seeds {options.seeds}")
     source = source_of(options, options.dtype)
     changes = {name: getattr(options, name) for name in ("epochs", "batch", "rate", "momentum")}
     recipe = {name: value for name, value in changes.items() if value is not None}

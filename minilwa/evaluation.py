@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from minilwa.backend import Array, check_array, namespace
-from minilwa.checks import check_images, check_labels, check_radius, check_steps, values_known
+from minilwa.checks import check_box, check_images, check_labels, check_radius, check_steps, values_known
 from minilwa.directions import Direction
 from minilwa.networks import Network
 from minilwa.norms import Norm, rescale
@@ -94,11 +94,12 @@ def attacked_scores(
     """The score at each radius: every image moved along one direction, found once, by r with ||r|| = radius.
 
     ``norm`` measures the radius, in units of pixels in [0, 1]; with ``clip`` the moved pixels are set back into [0, 1].
-    ``tick`` hears of the images done. InputError for images or labels that are not the network's, or a radius that is
-    not finite and >= 0.
+    ``tick`` hears of the images done. InputError for images or labels that are not the network's, a radius that is not
+    finite and >= 0, or pixels outside [0, 1] that would be clipped.
     """
     check_images(network, x)
     check_labels(network, x, y)
+    check_box(x, clip)
     for radius in radii:
         check_radius(radius)
     correct: list[Any] = [0] * len(radii)  # on the device, as is `zeros`, until all is done
@@ -137,10 +138,12 @@ def adversarial_images(
 ) -> Array:
     """Every image moved by ``radius``, right or wrong: a set to look at, or to try on another network.
 
-    InputError for images or labels that are not the network's, or a radius that is not finite and >= 0.
+    InputError for images or labels that are not the network's, a radius that is not finite and >= 0, or pixels outside
+    [0, 1] that would be clipped.
     """
     check_images(network, x)
     check_labels(network, x, y)
+    check_box(x, clip)
     check_radius(radius)
     xp = namespace(x)
     with values_known():

@@ -1,7 +1,7 @@
 """The loop around the algorithms: epochs, shuffles, learning rates, checkpoints.
 
 Every epoch draws from a random stream of its own, so a run that was cut off and goes on from its last whole epoch
-ends with the same bits as one that was not.
+ends with the same bits as one that was not. (That of the first epoch is the one that drew the initial weights.)
 """
 
 from __future__ import annotations

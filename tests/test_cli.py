@@ -808,3 +808,23 @@ def test_a_signal_s_handler_is_put_back():
     before = signal.getsignal(signal.SIGTERM)
     assert main(["data", "--data", "mnist5k"]) == 0
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("seed: got 7, expected none beside --seeds 1", ("table1", "--seed", "7", "--seeds", "1")),
+        ("epochs: got 7, expected none given", ("first-epoch", "--epochs", "7")),
+        ("form: got 'printed', expected none given", ("frontier", "--form", "printed")),
+        ("dtype: got float64, expected float32", ("judge-table1", "--dtype", "float64")),
+    ],
+)
+def test_options_that_could_have_no_effect_are_refused(message, options, refused):
+    refused(message, "reproduce", *options, "--data", "own.npz", "--out", "out")
+
+
+@pytest.mark.parametrize("what", ["figure2", "masking"])
+def test_curves_over_no_epochs_are_refused(what, capsys):
+    write_own("own.npz", shape=(16, 16))
+    assert run("reproduce", what, "--epochs", "0", "--data", "own.npz", "--out", "out") == 2
+    assert "epochs: got 0, expected a number >= 1" in capsys.readouterr().err

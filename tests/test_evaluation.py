@@ -214,3 +214,15 @@ def test_no_images_and_no_arrays_are_told_by_name(network, batch):
         clean_score(network, x.tolist(), y)
     with pytest.raises(InputError, match=r"y: got list.* numpy\.array"):
         clean_score(network, x, y.tolist())
+
+
+def test_pixels_outside_the_box_are_not_clipped(network, batch):
+    """Else the clean images would be moved too, at every radius."""
+    x, y = batch
+    for attack in (
+        lambda clip: attacked_scores(network, 2 * x - 1, y, direction("adv_loss"), [0.1], clip=clip),
+        lambda clip: adversarial_images(network, 2 * x - 1, y, direction("adv_loss"), 0.1, clip=clip),
+    ):
+        attack(False)
+        with pytest.raises(InputError, match=r"x: got values from -.* expected pixels in \[0, 1\]"):
+            attack(True)

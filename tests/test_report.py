@@ -18,10 +18,13 @@ from minilwa.data import centre, crops, random_places
 from minilwa.directions import adv_alpha, adv_loss
 from minilwa.evaluation import beyond_guessing
 from minilwa.experiments import judge, search, tables, variants
-from minilwa.experiments.protocols import PROTOCOLS
+from minilwa.experiments.protocols import PROTOCOLS, snapshots
 from minilwa.experiments.runs import Setting, Source, trained
+from minilwa.report.elements import anchor
 from minilwa.report.entries import collect
+from minilwa.report.entries import command as made_by
 from minilwa.report.intervals import band, statistics
+from minilwa.report.page import made_with
 from minilwa.saving import load
 
 ROWS = ["Normal", "Dropout", "Goodfellow", "LWA", "LWA_Rep"]
@@ -409,3 +412,25 @@ def test_crops():
     for _ in range(400):
         seen.add(crops(x, random_places(x, 3, rng), 3)[0].tobytes())
     assert seen == set(windows)
+
+
+def test_names_of_files_are_no_markup():
+    name = 'x"onmouseover="alert(1) <b>.npz'
+    assert anchor(f"table1/quick/{name}") == "table1-quick-x-onmouseover--alert-1---b-.npz"
+    config = {"data": name, "split": "full", "protocol": "quick", "recipe": {}}
+    assert f"--data '{name}' --protocol quick --seeds 1" in made_by("table1", config, [0])
+
+
+def test_the_page_tells_what_made_the_records(made):
+    page = (made / "report/index.html").read_text()
+    (told,) = set(re.findall(r"Records: \d+ with (.*?)\.</p>", page))
+    for name in ("python", "minilwa", "numpy", "scipy", "blas"):
+        assert f"{name} " in told
+    about = [{"records": 2, "versions": {}}, {"records": 1, "versions": {"numpy": "2"}}]
+    assert made_with(about) == "2 with versions that they do not tell; 1 with numpy 2"
+
+
+def test_the_last_epoch_is_among_the_snapshots():
+    plan = PROTOCOLS["quick"].plan("lenet", "LWA", seed=0, form="stable")
+    assert snapshots(plan)[-1] == plan.recipe.epochs
+    assert snapshots(PROTOCOLS["paper"].plan("mlp", "LWA", seed=0, form="stable")) == ()

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,3 +225,32 @@ def test_errors_cross_processes():
 
     error = pickle.loads(pickle.dumps(InputError("rate", 3, "less", "Be slow.")))
     assert (str(error), error.argument) == ("rate: got 3, expected less. Be slow.", "rate")
+
+
+def test_another_file_of_the_same_name_is_refused(finished, tmp_path, capsys):
+    shutil.copytree(finished / "out", tmp_path / "out")
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere/own.npz"
+    with np.load(finished / "own.npz") as arrays:
+        np.savez(other, **{**arrays, "y_test": arrays["y_test"][::-1]})
+    before = files(tmp_path / "out")
+    assert main(["reproduce", *SHORT, "--data", str(other), "--out", str(tmp_path / "out")]) == 2
+    assert "holds runs with other fingerprint" in capsys.readouterr().err
+    assert files(tmp_path / "out") == before
+
+
+def test_an_option_counts_although_the_protocol_says_the_same(finished, tmp_path, capsys):
+    """The rows of a table have settings of their own, which an option replaces."""
+    shutil.copytree(finished / "out", tmp_path / "out")
+    rate = str(PROTOCOLS["paper"].recipe.rate)
+    assert main([*command(finished, tmp_path / "out"), "--rate", rate]) == 2
+    assert "holds runs with other options" in capsys.readouterr().err
+
+
+def test_a_configuration_of_an_earlier_version_is_taken(finished, tmp_path):
+    shutil.copytree(finished / "out", tmp_path / "out")
+    path = tmp_path / "out/config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in config.items() if key not in runs.LATER}))
+    assert main(command(finished, tmp_path / "out")) == 0
+    assert json.loads(path.read_text()) == config

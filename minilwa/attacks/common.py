@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minilwa.backend import Array, namespace, to_numpy
-from minilwa.checks import check_images, check_labels, values_known
+from minilwa.checks import check_box, check_images, check_labels, values_known
 from minilwa.directions import onehot
 from minilwa.errors import InputError
 from minilwa.evaluation import BATCH, finite_part, parts, predict
@@ -63,10 +63,7 @@ def on_the_right(
     """
     check_images(network, x)
     check_labels(network, x, y)
-    if clip:
-        lowest, highest = x.min().item(), x.max().item()
-        if lowest < 0 or highest > 1:
-            raise InputError("x", f"values from {lowest:g} to {highest:g}", "pixels in [0, 1] with clip=True")
+    check_box(x, clip)
     if seed < 0:
         raise InputError("seed", seed, "a number >= 0")
     xp, x_hat = namespace(x), x.copy()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minilwa.checks import check_box
 from minilwa.directions import DIRECTIONS, Direction, deepfool_direction, direction, noise_direction
 from minilwa.evaluation import attacked_scores
 from minilwa.experiments.protocols import Plan
@@ -19,7 +20,8 @@ RADII = tuple(i / 5 for i in range(21))  # 0 to 4
 
 
 def units(setting: Setting, name: str = "figure1") -> list[Unit]:
-    """A unit for each seed."""
+    """A unit for each seed. InputError for pixels that could not be clipped."""
+    check_box(setting.dataset.x_test, clip=True)
     return [Unit(name, setting.plan("lenet", "Normal", seed), curves) for seed in setting.seeds]
 
 

@@ -28,8 +28,10 @@ def units(setting: Setting, name: str = "figure2") -> list[Unit]:
 def curves(setting: Setting, plan: Plan, attacks: Mapping[str, Callable[..., Array]]) -> dict[str, Any]:
     """Accuracies over the epochs, clean and under each of ``attacks``, as plain JSON data.
 
-    InputError if a snapshot is missing.
+    InputError for a training of no epochs, or if a snapshot is missing.
     """
+    if not plan.recipe.epochs:
+        raise InputError("epochs", 0, "a number >= 1, for curves over them")
     trained(setting, plan)
     (x, y), epochs = setting.test_images(plan), snapshots(plan)
     x, y = x[:IMAGES], y[:IMAGES]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from minilwa.directions import direction
+from minilwa.errors import InputError
 from minilwa.evaluation import attacked_scores, beyond_guessing, clean_score
 from minilwa.experiments.protocols import GRIDS, RADIUS, Plan, label
 from minilwa.experiments.runs import Setting, Unit, gathered, trained
@@ -30,7 +31,9 @@ VARIANTS = [label(row, changes | CUT) for row, changes in TRIED]
 
 
 def units(setting: Setting, name: str = "first-epoch") -> list[Unit]:
-    """A unit for each setting and seed."""
+    """A unit for each setting and seed. InputError for a number of epochs, since it is one."""
+    if setting.recipe.get("epochs", 1) != 1:
+        raise InputError("epochs", setting.recipe["epochs"], "none given: all is about the first epoch")
     return [
         Unit(name, plan_of(setting, row, changes, seed), measured) for seed in setting.seeds for row, changes in TRIED
     ]

@@ -20,6 +20,7 @@ from minilwa.attacks.worst import distances
 from minilwa.backend import Array, clock, like
 from minilwa.checks import values_known
 from minilwa.directions import direction
+from minilwa.errors import InputError
 from minilwa.evaluation import attacked_scores, clean_score
 from minilwa.experiments.protocols import RADIUS, Plan
 from minilwa.experiments.runs import Setting, Unit, gathered, trained
@@ -94,7 +95,12 @@ ATTACKED_BY = {
 
 
 def units(setting: Setting, name: str = "frontier") -> list[Unit]:
-    """Accuracies and training time of each variant and seed; the first seed comes first."""
+    """Accuracies and training time of each variant and seed; the first seed comes first.
+
+    InputError for a form of the formulas, since every variant has its own.
+    """
+    if setting.form is not None:
+        raise InputError("form", repr(setting.form), "none given: each variant of the frontier has its own")
     found = []
     for seed in setting.seeds:
         reference = plan_of(setting, REFERENCE, seed)

@@ -19,7 +19,9 @@ from minilwa.attacks.common import Gradients
 from minilwa.attacks.worst import distances, score_at
 from minilwa.attacks.worst import summary as distance_summary
 from minilwa.backend import Array, to_numpy
+from minilwa.checks import check_box
 from minilwa.directions import adv_loss
+from minilwa.errors import InputError
 from minilwa.evaluation import adversarial_images, clean_score, predict
 from minilwa.experiments import tables
 from minilwa.experiments.concentration import WINDOW, concentration
@@ -93,7 +95,13 @@ def network_of(experiment: str) -> str:
 
 
 def units(setting: Setting, name: str) -> list[Unit]:
-    """Each attack on each network of a table; ``name`` is "judge-" and the table's."""
+    """Each attack on each network of a table; ``name`` is "judge-" and the table's.
+
+    InputError for pixels that could not be clipped, or another precision than single.
+    """
+    if setting.source.dtype != "float32":
+        raise InputError("dtype", setting.source.dtype, "float32: one of the attacks is in float64 beside it")
+    check_box(setting.dataset.x_test, clip=True)
     network = network_of(name)
     found = []
     for seed in setting.seeds:

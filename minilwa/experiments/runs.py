@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from minilwa.files import write_json
 from minilwa.networks import Network
 from minilwa.parallel import blas_kernels, blas_threads, limited_to
 from minilwa.saving import save
-from minilwa.training import Recipe, train
+from minilwa.training import Recipe, fingerprint, train
 
 SPLITS = ("full", "paper")
+LATER = ("fingerprint", "options")  # of a configuration; earlier versions did not write them
 Process = tuple[str, int]  # a machine's name, and the process's number there
 HINT = "Choose another --out, or delete it to start anew."
 
@@ -51,9 +53,22 @@ class Source:
 
     def load(self) -> Dataset:
         """The data; those last loaded stay in memory."""
+        return _load(self, *self._version())
+
+    def fingerprint(self) -> str:
+        """A hash of all images and labels: another file may have the same name, and as many of them."""
+        return _fingerprint(self, *self._version())
+
+    def _version(self) -> tuple[str, int | None]:
         own = Path(self.name) if self.name.endswith(".npz") else None
         where = own or self.folder
-        return _load(self, str(where and where.absolute()), own and own.exists() and own.stat().st_mtime_ns)
+        return str(where and where.absolute()), own.stat().st_mtime_ns if own and own.exists() else None
+
+
+@lru_cache(maxsize=1)
+def _fingerprint(source: Source, where: str, changed: int | None) -> str:
+    data = _load(source, where, changed)
+    return fingerprint(data.x_train, data.y_train, data.x_test, data.y_test)
 
 
 @lru_cache(maxsize=1)
@@ -107,7 +122,9 @@ class Setting:
             "data": self.dataset.name,
             "split": self.source.split,
             "images": [len(self.dataset.x_train), len(self.dataset.x_test)],
+            "fingerprint": self.source.fingerprint(),
             "protocol": self.protocol,
+            "options": self.recipe,
             "recipe": {key: value for key, value in recipe.items() if key != "seed"},
             "form": self.formulas,
             "dtype": self.source.dtype,
@@ -126,7 +143,11 @@ class Setting:
 
 def versions() -> dict[str, str]:
     """What computes: versions, and the kernels of the BLAS, since others round otherwise."""
-    return {"python": platform.python_version(), "numpy": np.__version__, "blas": blas_kernels()}
+    packages = dict.fromkeys(("minilwa", "numpy", "scipy"), "not installed")
+    for name in packages:
+        with suppress(PackageNotFoundError):  # minilwa, in a folder that was copied
+            packages[name] = version(name)
+    return {"python": platform.python_version(), **packages, "blas": blas_kernels()}
 
 
 def claim(setting: Setting) -> None:
@@ -137,6 +158,7 @@ def claim(setting: Setting) -> None:
             held, wanted = choices(json.loads(path.read_text(encoding="utf-8"))), choices(config)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError("out", f"{path} ({error})", "a configuration that minilwa wrote", HINT) from None
+        held = {key: wanted[key] for key in LATER} | held  # not told by an earlier version
         if changed := [key for key in wanted if held.get(key) != wanted[key]]:
             got = f"{setting.out}, which holds runs with other {', '.join(changed)}"
             raise InputError("out", got, "the same", HINT)

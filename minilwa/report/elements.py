@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -27,5 +28,5 @@ def heading(entry: dict[str, Any]) -> str:
 
 
 def anchor(key: str) -> str:
-    """The section's id."""
-    return key.replace("/", "-").replace(" ", "-")
+    """The section's id, which is the name of its files too: what a data file's name may hold besides becomes a dash."""
+    return re.sub(r"[^\w.+-]", "-", key)

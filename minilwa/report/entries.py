@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 
+from minilwa.data import DECODED
 from minilwa.errors import InputError
 from minilwa.experiments.protocols import PROTOCOLS, Plan
 from minilwa.report.intervals import Record
@@ -19,7 +22,8 @@ USUAL_DATA = {"cifar10": "cifar10", "judge-cifar10": "cifar10"}  # that of the o
 def entry(experiment: str, config: Record, records: Sequence[Record]) -> Record:
     """What is reported of one experiment: its configuration and the rows over all seeds that are there."""
     try:
-        about = {key: config[key] for key in ("data", "split", "images", "protocol", "form", "dtype", "versions")}
+        about = {key: config[key] for key in ("data", "split", "images", "protocol", "form", "dtype")}
+        about["versions"] = versions_of(records)
         rows = KINDS[experiment].rows(records)
         whole = {seed for row in rows for seed in row.get("seed_numbers", ())}  # of those that are judged
         made_by = command(experiment, config, seeds := sorted(whole or {record["seed"] for record in records}))
@@ -35,14 +39,22 @@ def entry(experiment: str, config: Record, records: Sequence[Record]) -> Record:
     }
 
 
+def versions_of(records: Sequence[Record]) -> list[Record]:
+    """The versions that made the records, and how many each; those of a record that names none are empty."""
+    counts = Counter(tuple(record.get("versions", {}).items()) for record in records)
+    return [{"records": count, "versions": dict(versions)} for versions, count in sorted(counts.items())]
+
+
 def command(experiment: str, config: Record, seeds: Sequence[int]) -> str:
     """The command that makes these runs, as far as the configuration tells."""
-    words = ["minilwa reproduce", experiment, f"--data {config['data'].split()[0]}", f"--protocol {config['protocol']}"]
+    data = "cifar10" if config["data"] == DECODED else quote(config["data"])
+    words = ["minilwa reproduce", experiment, f"--data {data}", f"--protocol {config['protocol']}"]
     words += [f"--split {config['split']}"] if config["split"] != "full" else []
     usual = PROTOCOLS[config["protocol"]]
     for name, default in {**vars(usual.recipe), "form": usual.form, "dtype": "float32"}.items():
         found = config["recipe"].get(name, config.get(name, default))
-        words += [f"--{name} {found}"] if name in OPTIONS and found != default else []
+        given = name in config.get("options", {}) or found != default  # where a row has its own, both count
+        words += [f"--{name} {found}"] if name in OPTIONS and given else []
     alone = len(seeds) == 1 and seeds[0] > 0
     return " ".join([*words, f"--seed {seeds[0]}" if alone else f"--seeds {max(seeds) + 1}"])
 

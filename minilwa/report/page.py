@@ -88,7 +88,6 @@ and those of its authors' later notebooks.</p>
 def section(key: str, entry: dict[str, Any], png: Path) -> str:
     """One experiment: table, figure, how to make them, and how its networks were trained."""
     image = base64.b64encode(png.read_bytes()).decode("ascii")
-    versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
     remarks = "".join(f"<li>{escape(note)}</li>" for note in notes_on(entry))
     remarks = f"<ul class=notes>{remarks}</ul>" if remarks else ""
     return f"""
@@ -97,10 +96,20 @@ def section(key: str, entry: dict[str, Any], png: Path) -> str:
 <div class="wide">{html_table(lines_of(entry))}</div>
 {remarks}
 <img src="data:image/png;base64,{image}" alt="{escape(heading(entry))}, the numbers of the table">
-<p>Made by <code>{escape(entry["command"])}</code> ({entry["form"]} formulas, {entry["dtype"]}, {escape(versions)}).</p>
+<p>Made by <code>{escape(entry["command"])}</code> ({escape(entry["form"])} formulas,
+{escape(entry["dtype"])}). Records: {escape(made_with(entry["versions"]))}.</p>
 <details><summary>How the networks were trained</summary>
 <div class="wide">{html_table(settings(entry["plans"]))}</div></details></section>
 """
+
+
+def made_with(versions: list[dict[str, Any]]) -> str:
+    """How many records were made with what."""
+    named = [", ".join(f"{name} {version}" for name, version in each["versions"].items()) for each in versions]
+    return "; ".join(
+        f"{each['records']} with {told or 'versions that they do not tell'}"
+        for each, told in zip(versions, named, strict=True)
+    )
 
 
 def settings(plans: dict[str, dict[str, Any]]) -> list[list[str]]:

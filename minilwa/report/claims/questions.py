@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from minilwa.experiments.paper import PRINTED
 from minilwa.experiments.protocols import ROWS
 from minilwa.experiments.variants import TRIED
 from minilwa.report.claims import accuracy, attacks, factorial, figures, norm, training
@@ -56,6 +57,7 @@ def asked(
 TRAINED = tuple(f"{table}/{protocol}" for table in ("table1", "table2") for protocol in ("paper", "equal"))
 TABLES = (*TRAINED, *(f"judge-{table}" for table in TRAINED))
 UNDER_PGD = ("table2/equal-pgd", "judge-table2/equal-pgd")
+PRINTED_ROWS = {table: tuple(rows) for table, rows in PRINTED.items()}
 DROPOUT_ROWS = ("Normal", "Dropout", "Goodfellow")
 CIFAR = ("cifar10/paper", "cifar10/equal")
 beside = partial(Question, decides=False)
@@ -68,8 +70,8 @@ CLAIMS = (
         "4.1, Figure 1",
         [
             Question("factorial", "paper", factorial.FACTORIAL, factorial.over_loss, essential=True),
-            *asked(attacks.SIGN, attacks.over_sign, (), *TRAINED),
-            *asked(attacks.EVERY_ROW, attacks.in_every_row, (), *TRAINED, decides=False),
+            *asked(attacks.SIGN, attacks.over_sign, ROWS, *TRAINED),
+            *asked(attacks.EVERY_ROW, attacks.in_every_row, ROWS, *TRAINED, decides=False),
             *(beside("figure1", protocol, attacks.OVER_RADIUS, attacks.over_radius) for protocol in ("paper", "equal")),
         ],
         [
@@ -152,8 +154,8 @@ CLAIMS = (
         "4.2",
         [
             *(
-                Question(table, "paper", figures.PRINTED_FIGURES, figures.printed_figures, substitutes=False)
-                for table in ("table1", "table2")
+                Question(table, "paper", figures.PRINTED_FIGURES, figures.printed_figures, rows, substitutes=False)
+                for table, rows in PRINTED_ROWS.items()
             ),
             *(
                 beside(f"variants-{table}", "paper", figures.NEAREST, figures.nearest_change, substitutes=False)

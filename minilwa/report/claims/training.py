@@ -29,16 +29,17 @@ from minilwa.report.numbers import figure, listed, signed
 
 MOST_ROBUST = (
     "Reproduced if in every column under attack the 95% t-intervals, paired over seeds, of LWA minus each other "
-    "method and of Goodfellow's minus each of the other three lie above 0. Not reproduced if in every column LWA is "
-    "behind some method, by an interval below 0; partly if in one it is ahead of all, and in one it, or Goodfellow's, "
-    "is behind."
+    "method and of Goodfellow's minus each of the other three lie above 0. Not reproduced if in some column LWA is "
+    "behind another method, by an interval below 0, and in none ahead of all; partly if in one it is ahead of all, and "
+    "in one it, or Goodfellow's, is behind."
 )
 DROPOUT = (
     "Reproduced if in every column, the clean one too, the 95% t-interval of Dropout minus Normal, paired over seeds, "
     "lies above 0 (it helps), and under every attack that is less than half of what Goodfellow's method gains (a "
     "little, its interval too). Not reproduced if under every attack it rules out a gain larger than half a Wilson "
-    "interval of Normal's accuracy, which the test set cannot resolve; partly if it helps under an attack, and in a "
-    "column such a gain is ruled out, or is more than half of Goodfellow's."
+    "interval of Normal's accuracy, which the test set cannot resolve, or if it is behind under one, by an interval "
+    "below 0, and helps under none; partly if it helps under an attack, and in a column such a gain is ruled out, or "
+    "is more than half of Goodfellow's."
 )
 COMPARABLE = (
     "Reproduced if in every column under attack the 95% t-interval of LWA_Rep minus Goodfellow, paired over seeds, "
@@ -75,9 +76,10 @@ def most_robust(entry: Record) -> Decision:
     told = f"{'; '.join(words)}. {sheet.ranking()}{in_print(entry)}{remarks(entry)}"
     if leads == follows == sheet.attacked:
         return Decision(REPRODUCED, told, evidence)
-    if behind["LWA"] == sheet.attacked:
+    if behind["LWA"] and not leads:
         return Decision(NOT_REPRODUCED, told, evidence)
-    return Decision(PARTLY if leads and (behind["LWA"] or behind["Goodfellow"]) else NOT_DECIDED, told, evidence)
+    contradicted = leads and (behind["LWA"] or behind["Goodfellow"])
+    return Decision(PARTLY if contradicted else NOT_DECIDED, told, evidence)
 
 
 def dropout_helps(entry: Record) -> Decision:
@@ -101,11 +103,12 @@ def dropout_helps(entry: Record) -> Decision:
     words += f"; its gain is less than half of what Goodfellow's is {where(little, sheet.attacked)}"
     words += f", and more {where(much, sheet.attacked)}" if much else ""
     words += f". {sheet.ranking()}{sizes(entry)}{unlearned(entry)}"
-    if set(sheet.attacked) <= set(vain):
+    attacked = set(sheet.attacked)
+    if attacked <= set(vain) or (attacked & set(harms) and not attacked & set(helps)):
         return Decision(NOT_REPRODUCED, words, evidence)
     if helps == columns and little == sheet.attacked:
         return Decision(REPRODUCED, words, evidence)
-    contradicted = bool(set(helps) & set(sheet.attacked)) and bool(vain or much)
+    contradicted = bool(attacked & set(helps)) and bool(vain or much)
     return Decision(PARTLY if contradicted else NOT_DECIDED, words, evidence)
 
 

@@ -61,7 +61,9 @@ def test_it_is_how_the_longer_training_of_that_seed_begins(tmp_path):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with results/ of two seeds, whose accuracies are replaced by `TOLD`, and report/ with summary.json."""
-    folder = reproduced(tmp_path_factory.mktemp("first-epoch"), "first-epoch", ["--seeds", "2"], first_epoch)
+    folder = reproduced(
+        tmp_path_factory.mktemp("first-epoch"), "first-epoch", ["--seeds", "2", "--epochs", "1"], first_epoch
+    )
     for variant, accuracies in zip(first_epoch.VARIANTS, TOLD, strict=True):
         for seed, (clean, attacked) in enumerate(accuracies):
             (path,) = (folder / "results").glob(f"*/first-epoch/{variant}-seed{seed}.json")
@@ -93,7 +95,7 @@ def test_accuracies_are_told_of_the_seeds_that_learn(made):
             assert row[key]["values"] == list(values)
             of_these = [values[seed] for seed in row["learned"]]
             assert (row[f"{key}_learned"] or {"values": []})["values"] == of_these
-    assert entry["command"].endswith("--epochs 4 --batch 30 --seeds 2")
+    assert entry["command"].endswith("--epochs 1 --batch 30 --seeds 2")
 
 
 def test_files_of_the_report(made):

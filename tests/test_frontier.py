@@ -227,7 +227,7 @@ def test_files_of_the_report(made, entry):
     page = (made / "report" / "index.html").read_text()
     assert "adv_loss and adv_alpha, stable" in page
     assert "adv_loss, stable, 10 steps of 0.25, random start" in page
-    assert (made / "results/own-paper/frontier.png").read_bytes().startswith(b"\x89PNG")
+    assert (made / "results/own-paper-frontier/frontier.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_pgd_is_searched_for_too(made, capsys):

@@ -160,7 +160,8 @@ def claim(setting: Setting) -> None:
             raise InputError("out", f"{path} ({error})", "a configuration that minilwa wrote", HINT) from None
         held = {key: wanted[key] for key in LATER} | held  # not told by an earlier version
         if changed := [key for key in wanted if held.get(key) != wanted[key]]:
-            got = f"{setting.out}, which holds runs with other {', '.join(changed)}"
+            named = [key for key in changed if key not in LATER] or changed  # what these two hold more
+            got = f"{setting.out}, which holds runs with other {', '.join(named)}"
             raise InputError("out", got, "the same", HINT)
     write_json(path, config)
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from numbers import Real
 
 from minilwa.backend import Array, check_array, namespace
 from minilwa.errors import InputError
@@ -66,17 +65,24 @@ def check_labels(network: Network, x: Array, y: Array) -> None:
 
 def check_radius(radius: float) -> None:
     """InputError unless ``radius`` is a finite number >= 0."""
-    if not (isinstance(radius, Real) and math.isfinite(radius) and radius >= 0):
-        raise InputError("radius", radius, "a finite number >= 0")
+    try:
+        holds = math.isfinite(radius) and radius >= 0
+    except TypeError:
+        holds = False
+    if not holds:
+        raise InputError("radius", repr(radius), "a finite number >= 0")
+
+
+def in_box(x: Array) -> bool:
+    """Whether all pixels ``x`` are in [0, 1]."""
+    return bool(x.min().item() >= 0 and x.max().item() <= 1)
 
 
 def check_box(x: Array, clip: bool) -> None:
     """InputError unless the pixels ``x`` are in [0, 1], if perturbed ones are to be set back into it."""
-    if not clip:
-        return
-    lowest, highest = x.min().item(), x.max().item()
-    if lowest < 0 or highest > 1:
-        raise InputError("x", f"values from {lowest:g} to {highest:g}", "pixels in [0, 1] with clip=True")
+    if clip and not in_box(x):
+        got = f"values from {x.min().item():g} to {x.max().item():g}"
+        raise InputError("x", got, "pixels in [0, 1], to be clipped to it")
 
 
 def check_steps(x: Array, steps: Array) -> None:

@@ -58,6 +58,7 @@ EXPERIMENTS: dict[str, Any] = {
     "frontier-choice": choice,
 }
 PICTURED = 10  # as many images as fit side by side
+RESULTS = Path("results")
 
 
 def reproduce(options: Namespace) -> None:
@@ -65,7 +66,7 @@ def reproduce(options: Namespace) -> None:
     if options.what.endswith("cifar10") and options.data == EMBEDDED:
         options.data = "cifar10"
     names = chosen_experiments(options)
-    out = options.out or Path("results") / folder_name(options)
+    out = options.out or RESULTS / folder_name(options)
     curves = options.protocol != "quick" or bool({"figure2", "masking"} & set(names))
     setting = replace(setting_of(options, out), curves=curves)
     units = units_of(names, setting)
@@ -131,12 +132,16 @@ def make_report(options: Namespace) -> None:
 
 
 def folder_name(options: Namespace) -> str:
-    """Where results go unless the user says: a folder for each data set, split and protocol, and for the frontier."""
+    """Where results go unless the user says: a folder for each data set, split and protocol, and for the frontier.
+
+    The frontier's is Table 1's where an earlier version left it there.
+    """
     data = Path(options.data).stem + ("" if options.split == "full" else f"-{options.split}-split")
-    own = "-frontier" if options.what.startswith("frontier") else ""  # its LWA has other layers than Table 1's
-    if options.protocol == "quick" and options.seeds is None:
-        return f"{data}-seed{options.seed}{own}"
-    return f"{data}-{options.protocol}{own}"
+    alone = options.protocol == "quick" and options.seeds is None
+    name = f"{data}-seed{options.seed}" if alone else f"{data}-{options.protocol}"
+    if options.what.startswith("frontier") and not (RESULTS / name / options.what).is_dir():
+        name += "-frontier"  # its LWA has other layers than Table 1's
+    return name
 
 
 def train_network(options: Namespace) -> None:

@@ -17,6 +17,7 @@ from minilwa.errors import InputError
 from minilwa.tree import Tree, leaves, tree_map
 
 Vjp = Callable[[Array], Array]
+NO_SECOND = "Derivatives of derivatives are not supported."
 
 
 class Node:
@@ -127,6 +128,8 @@ def vjp(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, Callable[[A
     and for one that depends on what another vjp traces around this one: there are no derivatives of derivatives.
     """
     for leaf in leaves(inputs):
+        if isinstance(leaf, Node):
+            raise InputError("inputs", "a value that a vjp around it traces", "arrays", NO_SECOND)
         check_array("inputs", leaf)
     traced = tree_map(Node, inputs)
     nodes = leaves(traced)
@@ -136,8 +139,7 @@ def vjp(function: Callable[..., Any], *inputs: Tree) -> tuple[Array, Callable[[A
     if not isinstance(output, Node):  # the function ignores its inputs
         output = Node(output)
     elif any(not node.parents and node not in nodes for node in topological_order(output)):
-        hint = "Derivatives of derivatives are not supported."
-        raise InputError("function", "a value that a vjp around it traces too", "one of its own inputs", hint)
+        raise InputError("function", "a value that a vjp around it traces too", "one of its own inputs", NO_SECOND)
 
     def pullback(cotangent: Array) -> tuple[Tree, ...]:
         gradients = dict(zip(nodes, backward(output, cotangent, nodes), strict=True))

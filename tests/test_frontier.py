@@ -11,7 +11,8 @@ import pytest
 
 from minilwa.attacks import ATTACKS, pgd, square
 from minilwa.attacks.worst import distances, score_at, worst_case
-from minilwa.cli import main
+from minilwa.cli import main, parser
+from minilwa.commands import folder_name
 from minilwa.data import load
 from minilwa.evaluation import predict
 from minilwa.experiments import frontier
@@ -245,3 +246,11 @@ def test_pgd_is_searched_for_too(made, capsys):
     }
     assert rates == {"LWA-seed0": 0.01, "PGD-seed0": 0.01}
     assert "as in the paper" in capsys.readouterr().out
+
+
+def test_the_folder_of_an_earlier_version_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = parser().parse_args(["reproduce", "frontier", "--data", "mnist", "--seeds", "3"])
+    assert folder_name(options) == "mnist-quick-frontier"
+    (tmp_path / "results/mnist-quick/frontier").mkdir(parents=True)
+    assert folder_name(options) == "mnist-quick"

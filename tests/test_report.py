@@ -18,7 +18,7 @@ from minilwa.data import centre, crops, random_places
 from minilwa.directions import adv_alpha, adv_loss
 from minilwa.evaluation import beyond_guessing
 from minilwa.experiments import judge, search, tables, variants
-from minilwa.experiments.protocols import PROTOCOLS, snapshots
+from minilwa.experiments.protocols import PROTOCOLS
 from minilwa.experiments.runs import Setting, Source, trained
 from minilwa.report.elements import anchor
 from minilwa.report.entries import collect
@@ -430,7 +430,13 @@ def test_the_page_tells_what_made_the_records(made):
     assert made_with(about) == "2 with versions that they do not tell; 1 with numpy 2"
 
 
-def test_the_last_epoch_is_among_the_snapshots():
-    plan = PROTOCOLS["quick"].plan("lenet", "LWA", seed=0, form="stable")
-    assert snapshots(plan)[-1] == plan.recipe.epochs
-    assert snapshots(PROTOCOLS["paper"].plan("mlp", "LWA", seed=0, form="stable")) == ()
+def test_images_outside_the_box_have_a_figure_without_clipping(tmp_path, monkeypatch):
+    write_images(tmp_path / "bytes.npz")
+    with np.load(tmp_path / "bytes.npz") as arrays:
+        centred = {name: a / 128 - 1 if name.startswith("x") else a for name, a in arrays.items()}
+    np.savez(tmp_path / "own.npz", **centred)
+    monkeypatch.chdir(tmp_path)
+    common = ["--data", "own.npz", "--epochs", "1", "--batch", "30", "--json", "found.json", "--out", "out"]
+    assert main(["reproduce", "figure1", *common]) == 0
+    assert {curve["clip"] for curve in json.loads(Path("found.json").read_text())["curves"]} == {False}
+    assert main(["reproduce", "judge-table1", *common]) == 2

@@ -62,7 +62,7 @@ def need_nbgrader() -> None:
     """InputError unless the extra ``course`` is installed."""
     missing = [name for name in ("nbgrader", "jupytext") if find_spec(name) is None]
     if missing:
-        hint = 'pip install "minilwa[course]", in a clone pip install -e ".[course]"; or pytest and pytest-xdist.'
+        hint = 'pip install "minilwa[course]", in a clone pip install -e ".[course]".'
         raise InputError("course", f"no {' and no '.join(missing)}", "the packages of the extra course", hint)
 
 

@@ -179,7 +179,6 @@ GRIDS = {  # of "equal" and "equal-pgd"; momentum is 0.9
 
 
 def snapshots(plan: Plan) -> tuple[int, ...]:
-    """The epochs after which the network is kept beside the checkpoint: those of Figure 2 and the last, for a LeNet."""
-    if plan.network != "lenet" or plan.label:
-        return ()
-    return tuple(sorted({epoch for epoch in (*CURVE, plan.recipe.epochs) if 0 < epoch <= plan.recipe.epochs}))
+    """The epochs after which the network is kept beside the checkpoint: those of Figure 2, for a LeNet."""
+    kept = plan.network == "lenet" and not plan.label
+    return tuple(epoch for epoch in CURVE if kept and epoch <= plan.recipe.epochs)

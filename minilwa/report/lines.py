@@ -35,7 +35,7 @@ def figure1(entry: dict[str, Any]) -> Lines:
 
 
 def figure2(entry: dict[str, Any]) -> Lines:
-    """Figure 2 in numbers: after the last epoch."""
+    """Figure 2 in numbers: after the last epoch that was measured."""
     names = list(entry["rows"][0]["curves"])
     lines = [["Method", "Epochs", *(TITLES[name] for name in names)]]
     for row in entry["rows"]:
@@ -73,7 +73,7 @@ def first_epoch(entry: dict[str, Any]) -> Lines:
 
 
 def masking(entry: dict[str, Any]) -> Lines:
-    """A line for each method and seed: after the last epoch, and where most was right under PGD."""
+    """A line for each method and seed: after the last epoch measured, and where most was right under PGD."""
     lines = [["Method", "Seed", "Epochs", "Clean", "Adv_Loss", "PGD", "PGD, best", "after epoch"]]
     for row in entry["rows"]:
         each = zip(*(row["each"][name] for name in ("validation", "adv_loss", "pgd")), strict=True)

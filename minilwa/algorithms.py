@@ -85,8 +85,7 @@ def batch_loss(parameters: Tree, x: Any, network: Network, y: Array, rng: np.ran
 
 
 def loss_gradient(network: Network, x: Array, y: Array, rng: np.random.Generator | None = None) -> Tree:
-    """The gradient of `batch_loss` for the parameters. InputError for labels that are not the network's."""
-    check_labels(network, x, y)
+    """The gradient of `batch_loss` for the parameters."""
 
     def gradient(x: Array, y: Array) -> Tree:
         loss = partial(batch_loss, x=x, network=network, y=y, rng=rng)
@@ -107,9 +106,11 @@ def algorithm_2(
 
     Each batch is ``(x, y)``, ``(N, *shape)`` and labels ``(N,)``; ``perturb`` gives r ``(N, *shape)``, from the network
     as it is by then (`ascent` makes one), and zeros make this ordinary training. r is data: no gradient goes through
-    it. With ``rng`` layers such as dropout are in training mode, on x_hat; r is found in evaluation mode.
+    it. With ``rng`` layers such as dropout are in training mode, on x_hat; r is found in evaluation mode. InputError
+    for labels that are not the network's.
     """
     for x, y in batches:  # 1, 2: the samples (x_i, y_i) of the current batch
+        check_labels(network, x, y)
         r = perturb(network, x, y)  # 3-5: d alpha / dx, the optimal r*, and c r* / ||r*||
         x_hat = x + r  # 5: the pseudo-samples
         gradient = loss_gradient(network, x_hat, y, rng)  # 7: forward-backward propagation on them
@@ -158,6 +159,7 @@ def goodfellow(
     Arguments and result are those of `algorithm_2`.
     """
     for x, y in batches:
+        check_labels(network, x, y)
         x_hat = x + perturb(network, x, y)
         clean = loss_gradient(network, x, y, rng)
         adversarial = loss_gradient(network, x_hat, y, rng)
